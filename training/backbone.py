@@ -1,0 +1,382 @@
+"""One frozen causal language model shared by named LoRA adapters: policy, value, reward; the reference is "no adapter".
+
+Layers below the first adapted one give the same states for every adapter, so they run once (`run_bottom`, without
+gradients) and each adapter continues from there (`run_top`). Models whose layers cannot be called one by one in the
+Llama manner are run whole. Rows are right-padded: causal attention never looks at padding, so no mask is needed.
+
+Tensor axes: B rows, T positions, D width, N chosen positions in row-major order.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from training import adapters
+from training.chat import encode_answer, encode_demonstration, encode_prompt, end_id
+from training.checkpointing import fingerprint
+from training.configs import Config, ConfigError, TrainConfig
+from training.contracts import ContractError
+from training.logprobs import linear_logprobs
+
+__all__ = [
+    "Backbone",
+    "Hidden",
+    "TokenLogprobs",
+    "choose_device",
+    "encode_answer",
+    "encode_demonstration",
+    "encode_prompt",
+    "load_backbone",
+    "stop_ids",
+]
+
+
+def choose_device(config: Config) -> tuple[torch.device, torch.dtype]:
+    """Where and in which precision to compute: cuda, then mps, then cpu; bf16 on CUDA, else fp32. ConfigError if absent."""
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    name = config.device
+    if name == "auto":
+        name = next(candidate for candidate, there in present.items() if there)
+    if not present[name]:
+        raise ConfigError("device", f"this machine has no {name}; use auto or cpu")
+    precision = config.precision
+    if precision == "auto":
+        precision = "bf16" if name == "cuda" else "fp32"
+    return torch.device(name), {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """A batch after its first `layer` layers. `states_BTD` is None at layer 0: `run_top` embeds the ids itself."""
+
+    ids_BT: Tensor
+    states_BTD: Tensor | None
+    layer: int
+    positions_BT: Tensor
+    mask: Tensor | None  # None = causal; else bool, broadcastable to [B, 1, T, T], true = may attend
+
+
+class TokenLogprobs(NamedTuple):
+    """Of N chosen tokens: log-probability and entropy (fp32), and the state that predicted each."""
+
+    logprobs_N: Tensor
+    entropy_N: Tensor
+    states_ND: Tensor
+
+
+@dataclass(eq=False)
+class Backbone:
+    """A language model (or, with `head` None, only its trunk) with named adapters. Build it with `load_backbone`."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    device: torch.device
+    dtype: torch.dtype
+    path: str
+    splits: bool = False  # layers can be called one by one
+    first_adapted: int | None = None
+    active: str | None = None
+    full: bool = False  # every weight is trained, in fp32 with autocast to dtype
+    reference: PreTrainedModel | None = field(default=None, repr=False)
+
+    # ------------------------------------------------------------ shape
+
+    @property
+    def shown(self) -> PreTrainedModel:
+        """The model that computes now: the frozen reference under full tuning and `using(None)`, else the model."""
+        if self.full and self.active is None:
+            if self.reference is None:
+                raise RuntimeError(
+                    "full tuning changes the base: call tune(..., keep_reference=True) to compare with it"
+                )
+            return self.reference
+        return self.model
+
+    @property
+    def trunk(self) -> Any:
+        """The model without its output layer."""
+        return self.shown.base_model
+
+    @property
+    def hidden_size(self) -> int:
+        """Width D."""
+        return int(self.model.config.hidden_size)
+
+    @property
+    def layer_count(self) -> int:
+        """Transformer layers held (after truncation)."""
+        return int(self.model.config.num_hidden_layers)
+
+    @property
+    def context_length(self) -> int:
+        """Longest row the model was made for, in tokens."""
+        return int(getattr(self.model.config, "max_position_embeddings", None) or 1 << 30)
+
+    @property
+    def pad_id(self) -> int:
+        """What fills the end of short rows; never looked at, so any id will do."""
+        pad = self.tokenizer.pad_token_id
+        return int(pad if pad is not None else end_id(self.tokenizer))
+
+    def fingerprint(self) -> str:
+        """Identity of the weights this was loaded from; "" for a hub name."""
+        return fingerprint(self.path)
+
+    # ------------------------------------------------------------ adapters
+
+    def add_adapter(
+        self, name: str, rank: int, alpha: float, first_layer: int = 0, last_layer: int | None = None
+    ) -> dict[str, nn.Parameter]:
+        """Put a LoRA adapter on layers first_layer … last_layer (inclusive; None = the last); return its parameters, fp32."""
+        last = self.layer_count - 1 if last_layer is None else last_layer
+        if not 0 <= first_layer <= last < self.layer_count:
+            raise ConfigError(
+                "first_adapted_layer",
+                f"layers {first_layer} to {last} do not exist: this model has 0 to {self.layer_count - 1}",
+            )
+        pattern, layers = adapters.decoder_layers(self.model.base_model, self.layer_count)
+        found = adapters.add_lora(
+            self.model,
+            name,
+            layers=layers,
+            pattern=pattern,
+            rank=rank,
+            alpha=alpha,
+            span=range(first_layer, last + 1),
+        )
+        self.model.eval()
+        for parameter in found.values():
+            parameter.data = parameter.data.to(self.device, torch.float32)
+            parameter.requires_grad_(True)
+        self.first_adapted = first_layer if self.first_adapted is None else min(self.first_adapted, first_layer)
+        self._activate(self.active)
+        return found
+
+    def tune(
+        self, config: TrainConfig, name: str = "policy", *, keep_reference: bool = False
+    ) -> dict[str, nn.Parameter]:
+        """Make the model trainable as the config says (LoRA or full), switch to it and return the parameters by name."""
+        if config.tuning == "lora":
+            found = self.add_adapter(name, config.lora_rank, config.lora_alpha, config.first_adapted_layer)
+            self._activate(name)
+            return found
+        if config.first_adapted_layer:
+            raise ConfigError("first_adapted_layer", "must be 0 when tuning is 'full'")
+        if keep_reference:
+            self.reference = copy.deepcopy(self.model)
+        self.full = True
+        self.active = name
+        self.model.float().requires_grad_(True)
+        return dict(self.model.named_parameters())
+
+    @contextmanager
+    def using(self, name: str | None) -> Iterator[None]:
+        """Inside the block compute with adapter `name`; None is the reference: exactly the base."""
+        before = self.active
+        self._activate(name)
+        try:
+            yield
+        finally:
+            self._activate(before)
+
+    def _activate(self, name: str | None) -> None:
+        self.active = name
+        if not self.full:
+            adapters.activate(self.model, name)
+
+    @contextmanager
+    def merged(self, name: str = "policy") -> Iterator[None]:
+        """Inside the block the adapter is folded into the weights, for sampling; afterwards they are as before, bit for bit."""
+        if self.full:
+            with self.using(name):
+                yield
+        else:
+            with self.using(None), adapters.merged(self.model, name):
+                yield
+
+    # ------------------------------------------------------------ forward
+
+    def run_bottom(
+        self, ids_BT: Tensor, mask: Tensor | None = None, positions: Tensor | None = None, *, layer: int | None = None
+    ) -> Hidden:
+        """Run the layers below `layer` (default: the first adapted one) without gradients, once for all adapters.
+
+        `mask` None: rows are right-padded. [B, T] (1 = real token): padding anywhere. [B or 1, 1, T, T] bool: who sees whom.
+        """
+        mask, positions = _attention(ids_BT, mask, positions)
+        if mask is not None and not self.splits and mask.shape[-2] > 1:
+            raise ContractError(f"{type(self.model).__name__} cannot take attention masks; give right-padded rows")
+        layer = (self.first_adapted or 0) if layer is None else layer
+        if self.full or not self.splits or layer == 0:
+            return Hidden(ids_BT, None, 0, positions, mask)
+        with torch.no_grad():
+            states = self._layers(self.trunk.embed_tokens(ids_BT), 0, layer, positions, mask)
+        return Hidden(ids_BT, states, layer, positions, mask)
+
+    def run_top(self, hidden: Hidden, *, layers: int | None = None) -> Tensor:
+        """States after the remaining layers (the first `layers` of the model in all; None = every one) and the final norm."""
+        with self.precision():
+            if not self.splits:
+                if layers not in (None, self.layer_count):
+                    raise ContractError(f"{type(self.model).__name__} cannot stop at layer {layers}; load it truncated")
+                out = self.trunk(input_ids=hidden.ids_BT, position_ids=hidden.positions_BT, use_cache=False)
+                return out.last_hidden_state
+            states = hidden.states_BTD
+            if states is None:
+                states = self.trunk.embed_tokens(hidden.ids_BT)
+            states = self._layers(states, hidden.layer, layers or self.layer_count, hidden.positions_BT, hidden.mask)
+            return self.trunk.norm(states)
+
+    def _layers(self, states: Tensor, start: int, stop: int, positions: Tensor, mask: Tensor | None) -> Tensor:
+        trunk = self.trunk
+        rotary = trunk.rotary_emb(states, position_ids=positions)
+        for layer in trunk.layers[start:stop]:
+            states = layer(
+                states, attention_mask=mask, position_ids=positions, position_embeddings=rotary, use_cache=False
+            )
+        return states
+
+    def precision(self) -> AbstractContextManager[Any]:
+        """Autocast under full bf16 tuning (weights are kept in fp32); nothing otherwise."""
+        if self.full and self.dtype != torch.float32:
+            return torch.autocast(self.device.type, self.dtype)
+        return nullcontext()
+
+    def logits(self, states: Tensor) -> Tensor:
+        """fp32 logits of states from `run_top`."""
+        with self.precision():
+            return self.shown.get_output_embeddings()(states).float()
+
+    def token_logprobs(
+        self, states_BTD: Tensor, ids_BT: Tensor, response_BT: Tensor, *, temperature: float = 1.0
+    ) -> TokenLogprobs:
+        """log π(token) of the tokens marked in `response_BT`, each from the state before it; logits only there, fp32, / T."""
+        chosen_BT = response_BT[:, 1:]
+        states_ND = states_BTD[:, :-1][chosen_BT]
+        head = self.shown.get_output_embeddings()
+        with self.precision():
+            logprobs_N, entropy_N = linear_logprobs(states_ND, head, ids_BT[:, 1:][chosen_BT], temperature)
+        return TokenLogprobs(logprobs_N, entropy_N, states_ND)
+
+    # ------------------------------------------------------------ export
+
+    def export_state(self, name: str) -> dict[str, Tensor]:
+        """All weights with adapter `name` folded in, under the names of the plain model, in the compute precision."""
+        state = adapters.base_state(self.model)
+        if not self.full:
+            state |= adapters.merged_weights(self.model, name)
+        return {
+            key: value.detach().to(self.dtype) if value.is_floating_point() else value for key, value in state.items()
+        }
+
+    def save_policy(self, folder: Path, name: str = "policy") -> None:
+        """Write a plain `transformers` directory (merged weights, tokenizer); the adapter also by itself in `adapter/`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        state = self.export_state(name)
+        tied = self.model.config.tie_word_embeddings
+        head, embedding = self.model.get_output_embeddings(), self.model.get_input_embeddings()
+        if tied and head is not None and head.weight is embedding.weight:
+            state = {key: value for key, value in state.items() if not key.startswith("lm_head.")}
+        self.model.config.dtype = self.dtype
+        self.model.save_pretrained(folder, state_dict=state)
+        self.tokenizer.save_pretrained(folder)
+        if not self.full:
+            adapters.save_adapter(self.model, name, folder / "adapter", base=self.path)
+
+
+def stop_ids(backbone: Backbone) -> list[int]:
+    """Tokens that end an answer: the chat template's end of turn and the model's own end-of-text ids."""
+    own = getattr(backbone.model.generation_config, "eos_token_id", None)
+    ids = [own] if isinstance(own, int) else list(own or [])
+    if backbone.tokenizer.eos_token_id is not None:
+        ids.append(int(backbone.tokenizer.eos_token_id))
+    return list(dict.fromkeys([end_id(backbone.tokenizer), *ids]))
+
+
+def _attention(ids_BT: Tensor, mask: Tensor | None, positions: Tensor | None) -> tuple[Tensor | None, Tensor]:
+    length = ids_BT.shape[1]
+    if mask is not None and mask.dim() == 2:
+        real_BT = mask.bool()
+        if positions is None:
+            positions = (real_BT.long().cumsum(1) - 1).clamp(min=0)
+        if bool(real_BT[:, 0].all()) and bool((real_BT[:, 1:] <= real_BT[:, :-1]).all()):
+            mask = None
+        else:
+            causal = torch.ones(length, length, dtype=torch.bool, device=ids_BT.device).tril()
+            itself = torch.eye(length, dtype=torch.bool, device=ids_BT.device)
+            mask = (causal & real_BT[:, None, None, :]) | itself
+    if positions is None:
+        positions = torch.arange(length, device=ids_BT.device)[None, :]
+    return mask, positions
+
+
+# ---------------------------------------------------------------- loading
+
+
+def load_backbone(
+    path: str | Path, *, device: torch.device, dtype: torch.dtype, layers: int = 0, head: str = "language"
+) -> Backbone:
+    """Load a causal language model from a directory or the hub, frozen, without dropout; keep its first `layers` (0 = all).
+
+    `head` "score" loads a sequence-classification checkpoint instead. Only safetensors are read and no code of the
+    checkpoint runs. Raises ContractError with the reason when it cannot be loaded.
+    """
+    loader = AutoModelForCausalLM if head == "language" else AutoModelForSequenceClassification
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(path), trust_remote_code=False)
+        model = loader.from_pretrained(
+            str(path), dtype=dtype, trust_remote_code=False, use_safetensors=True, attn_implementation="sdpa"
+        )
+    except (OSError, ValueError, KeyError, ImportError) as problem:
+        raise ContractError(f"cannot load a model from {Path(path).name}: {problem}") from problem
+    model = model.to(device).eval().requires_grad_(False)
+    if layers:
+        _truncate(model, layers)
+    backbone = Backbone(model, tokenizer, device, dtype, str(path))
+    backbone.splits = _splits_exactly(backbone)
+    return backbone
+
+
+def _truncate(model: PreTrainedModel, count: int) -> None:
+    config = model.config
+    if count > config.num_hidden_layers:
+        raise ConfigError("trunk_layers", f"the model has {config.num_hidden_layers} layers, not {count}")
+    name, layers = adapters.decoder_layers(model.base_model, config.num_hidden_layers)
+    setattr(model.base_model, name, layers[:count])
+    config.num_hidden_layers = count
+    if getattr(config, "layer_types", None):
+        config.layer_types = config.layer_types[:count]
+
+
+@torch.no_grad()
+def _splits_exactly(backbone: Backbone) -> bool:
+    """Whether calling the layers one by one gives what the model's own forward gives (tried on a few tokens)."""
+    config, trunk = backbone.model.config, backbone.model.base_model
+    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+    named = all(hasattr(trunk, part) for part in ("embed_tokens", "layers", "rotary_emb", "norm"))
+    if not named or kinds != {"full_attention"} or getattr(config, "sliding_window", None):
+        return False
+    ids = torch.arange(12, device=backbone.device)[None, :] % config.vocab_size
+    whole = trunk(input_ids=ids, use_cache=False).last_hidden_state.float()
+    backbone.splits = True
+    try:
+        parts = backbone.run_top(backbone.run_bottom(ids, layer=backbone.layer_count // 2)).float()
+    except (TypeError, AttributeError, RuntimeError, ValueError):
+        return False
+    slack = 1e-4 if backbone.dtype == torch.float32 else 5e-2
+    return bool((parts - whole).norm() <= slack * whole.norm())

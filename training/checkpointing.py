@@ -1,0 +1,201 @@
+"""Directories that appear whole or not at all: resume checkpoints, published outputs, and the identity of a checkpoint.
+
+A resume checkpoint `checkpoints/step-NNNNNN/` holds the trainable weights, the optimiser, the random states and what the
+stage adds, as safetensors and JSON. Nothing here is pickled, so nothing read here can run code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from training.contracts import ContractError, sha256_of, verify_manifest, write_manifest
+
+KEPT = 2
+_STEP = re.compile(r"step-(\d{6,})$")
+
+
+# ---------------------------------------------------------------- whole directories
+
+
+@contextmanager
+def new_directory(target: Path, **facts: Any) -> Iterator[Path]:
+    """Yield an empty folder beside `target`; on leaving, write its manifest (with `facts`), fsync and rename it to `target`.
+
+    A `target` that exists is replaced. When the block raises, nothing of the new folder is left and `target` is as before.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+    try:
+        yield staging
+        for path in sorted(staging.rglob("*")):
+            _fsync(path)
+        write_manifest(staging, **facts)
+        _fsync(staging)
+        staging.chmod(0o755)
+        replaced = target.with_name(f".{target.name}.replaced")
+        shutil.rmtree(replaced, ignore_errors=True)
+        if target.exists():
+            target.rename(replaced)
+        staging.rename(target)
+        _fsync(target.parent)
+        shutil.rmtree(replaced, ignore_errors=True)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Remove what a killed process left half-written in `folder` (hidden staging folders and files)."""
+    for path in folder.glob(".*"):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def fingerprint(folder: str | Path) -> str:
+    """The identity of a model's weights: a sha256 over its config and safetensors files. "" for a hub name."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        return ""
+    digest = hashlib.sha256()
+    for path in sorted([*folder.glob("*.safetensors"), folder / "config.json"]):
+        if path.is_file():
+            digest.update(f"{path.name}\0{sha256_of(path)}\n".encode())
+    return digest.hexdigest()
+
+
+# ---------------------------------------------------------------- resume checkpoints
+
+
+@dataclass(frozen=True)
+class ResumePoint:
+    """A valid resume checkpoint: the last finished step and what the stage kept with it."""
+
+    folder: Path
+    step: int
+    extra: dict[str, Any]
+
+    def restore(self, weights: Mapping[str, Tensor], optimizer: torch.optim.Optimizer | None = None) -> None:
+        """Copy weights, optimiser state and random states back in place; raises ContractError when the names differ."""
+        saved = load_file(self.folder / "weights.safetensors")
+        if set(saved) != set(weights):
+            odd = sorted(set(saved) ^ set(weights))[0]
+            raise ContractError(
+                f"{self.folder.name}: holds other weights than this run trains (first difference: {odd})"
+            )
+        with torch.no_grad():
+            for name, tensor in weights.items():
+                tensor.copy_(saved[name])
+        if optimizer is not None:
+            _load_optimizer(self.folder, optimizer)
+        _load_random(self.folder)
+
+
+def save_resume_point(
+    run_dir: Path,
+    step: int,
+    *,
+    weights: Mapping[str, Tensor],
+    optimizer: torch.optim.Optimizer | None = None,
+    extra: dict[str, Any] | None = None,
+) -> Path:
+    """Write `checkpoints/step-NNNNNN` atomically and keep the newest two. `extra` must be JSON."""
+    folder = run_dir / "checkpoints" / f"step-{step:06d}"
+    with new_directory(folder, step=step) as staging:
+        save_file({name: _plain(tensor) for name, tensor in weights.items()}, staging / "weights.safetensors")
+        if optimizer is not None:
+            _save_optimizer(staging, optimizer)
+        _save_random(staging)
+        (staging / "state.json").write_text(json.dumps({"step": step, "extra": extra or {}}), encoding="utf-8")
+    for old in _steps(run_dir)[KEPT:]:
+        shutil.rmtree(old)
+    return folder
+
+
+def latest_resume_point(run_dir: Path) -> ResumePoint | None:
+    """The newest checkpoint whose manifest holds; damaged or half-written ones are passed over."""
+    for folder in _steps(run_dir):
+        try:
+            verify_manifest(folder)
+            state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        except (ContractError, OSError, ValueError):
+            continue
+        return ResumePoint(folder, state["step"], state["extra"])
+    return None
+
+
+def _steps(run_dir: Path) -> list[Path]:
+    folder = run_dir / "checkpoints"
+    found = [path for path in folder.glob("step-*") if _STEP.match(path.name)] if folder.is_dir() else []
+    return sorted(found, key=lambda path: int(path.name.removeprefix("step-")), reverse=True)
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    return tensor.detach().to("cpu", copy=True).contiguous()
+
+
+def _save_optimizer(folder: Path, optimizer: torch.optim.Optimizer) -> None:
+    state = optimizer.state_dict()
+    tensors, scalars = {}, {}
+    for index, slots in state["state"].items():
+        for name, value in slots.items():
+            if isinstance(value, Tensor):
+                tensors[f"{index}.{name}"] = _plain(value)
+            else:
+                scalars[f"{index}.{name}"] = value
+    save_file(tensors, folder / "optimizer.safetensors")
+    (folder / "optimizer.json").write_text(
+        json.dumps({"param_groups": state["param_groups"], "scalars": scalars}), encoding="utf-8"
+    )
+
+
+def _load_optimizer(folder: Path, optimizer: torch.optim.Optimizer) -> None:
+    saved = json.loads((folder / "optimizer.json").read_text(encoding="utf-8"))
+    state: dict[int, dict[str, Any]] = {}
+    for key, value in {**load_file(folder / "optimizer.safetensors"), **saved["scalars"]}.items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = value
+    for group in saved["param_groups"]:
+        group["betas"] = tuple(group["betas"])
+    optimizer.load_state_dict({"state": state, "param_groups": saved["param_groups"]})
+
+
+def _save_random(folder: Path) -> None:
+    states = {"torch": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states["cuda"] = torch.cuda.get_rng_state()
+    save_file(states, folder / "random.safetensors")
+    version, internal, gauss = random.getstate()
+    (folder / "random.json").write_text(json.dumps([version, list(internal), gauss]), encoding="utf-8")
+
+
+def _load_random(folder: Path) -> None:
+    states = load_file(folder / "random.safetensors")
+    torch.set_rng_state(states["torch"])
+    if "cuda" in states and torch.cuda.is_available():
+        torch.cuda.set_rng_state(states["cuda"])
+    version, internal, gauss = json.loads((folder / "random.json").read_text(encoding="utf-8"))
+    random.setstate((version, tuple(internal), gauss))

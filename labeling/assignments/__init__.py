@@ -1,0 +1,1 @@
+"""Tasks and slots: claim, lease, draft, submit, skip, expire. Knows no kind of work by name."""

@@ -1,0 +1,1 @@
+"""The registry of checkpoints: files, hash, metrics and lineage."""

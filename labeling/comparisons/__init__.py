@@ -1,0 +1,1 @@
+"""Completions, comparisons of K of them, and rankings."""

@@ -1,0 +1,1 @@
+"""Furniture with no rules of its own: errors, clock, atomic files, pagination, Markdown, audit events."""

@@ -1,0 +1,116 @@
+"""Model output is hostile input: Markdown -> HTML with no raw HTML, no URLs fetched, no inline style."""
+
+import re
+
+import nh3
+from latex2mathml.converter import convert as tex_to_mathml
+from markdown_it import MarkdownIt
+from mdit_py_plugins.dollarmath import dollarmath_plugin
+from pygments import highlight as pyg
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import get_lexer_by_name
+from pygments.util import ClassNotFound
+
+FORMAT = HtmlFormatter(nowrap=True, classprefix="tok-")
+
+
+def code(text, lang, _attrs):
+    try:
+        return pyg(text, get_lexer_by_name(lang or "text"), FORMAT)
+    except ClassNotFound:
+        return ""
+
+
+def math(tex, opts):
+    try:
+        block = opts["display_mode"]
+        joiner = "" if block else "\u2060"  # keeps the comma after a formula on its line
+        return tex_to_mathml(tex, display="block" if block else "inline") + joiner
+    except Exception:
+        return f"<code>{nh3.clean_text(tex)}</code>"
+
+
+MD = (
+    MarkdownIt("commonmark", {"html": False, "linkify": False, "highlight": code})
+    .enable(["table", "strikethrough"])
+    .use(dollarmath_plugin, renderer=math, allow_space=False, allow_digits=False)
+)
+MD.disable("image")
+
+MATH = {
+    "math",
+    "mrow",
+    "mi",
+    "mo",
+    "mn",
+    "msup",
+    "msub",
+    "msubsup",
+    "mfrac",
+    "msqrt",
+    "mroot",
+    "mtext",
+    "mspace",
+    "mtable",
+    "mtr",
+    "mtd",
+    "mover",
+    "munder",
+    "munderover",
+    "mstyle",
+    "mpadded",
+    "menclose",
+}
+TAGS = {
+    "p",
+    "br",
+    "hr",
+    "em",
+    "strong",
+    "s",
+    "code",
+    "pre",
+    "span",
+    "div",
+    "blockquote",
+    "ul",
+    "ol",
+    "li",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "table",
+    "thead",
+    "tbody",
+    "tr",
+    "th",
+    "td",
+    "a",
+} | MATH
+ATTRS = {
+    "a": {"href"},
+    "ol": {"start"},
+    "span": {"class"},
+    "code": {"class"},
+    "div": {"class"},
+    "math": {"display", "xmlns"},
+    "mo": {"stretchy", "fence", "form"},
+    "mi": {"mathvariant"},
+}
+
+
+def md(text):
+    html = MD.render(text)
+    html = nh3.clean(
+        html,
+        tags=TAGS,
+        attributes=ATTRS,
+        url_schemes={"http", "https", "mailto"},
+        link_rel="noopener noreferrer nofollow",
+    )
+    html = html.replace('<div class="math block">', '<div class="math block" tabindex="0">')
+    # responses must not add landmarks or outrank the page's own headings
+    return re.sub(r"<(/?)h([1-6])", lambda m: f"<{m[1]}h{min(6, int(m[2]) + 3)}", html)

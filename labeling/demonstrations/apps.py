@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class DemonstrationsConfig(AppConfig):
+    name = "labeling.demonstrations"
+    label = "demonstrations"

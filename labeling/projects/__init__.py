@@ -1,0 +1,1 @@
+"""Projects, who belongs to them, invitations, and guideline versions with their acceptance."""

@@ -1,0 +1,149 @@
+"""Projects, memberships, invitations, guidelines."""
+
+from __future__ import annotations
+
+import uuid
+from typing import ClassVar
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Q
+
+from labeling.people.models import Role
+
+USER = settings.AUTH_USER_MODEL
+
+
+def between(low: int, high: int) -> list[MinValueValidator | MaxValueValidator]:
+    """Validators of a bounded number."""
+    return [MinValueValidator(low), MaxValueValidator(high)]
+
+
+class Project(models.Model):
+    """One policy, its people and its data. Settings are columns."""
+
+    name = models.CharField(max_length=120)
+    slug = models.SlugField(max_length=60, unique=True)
+    description = models.TextField(blank=True)
+    seed = models.PositiveIntegerField(default=0, help_text="Decides the split of prompts; cannot change later.")
+    is_paused = models.BooleanField(default=False, help_text="No new work is handed out.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.ForeignKey(USER, null=True, on_delete=models.PROTECT, related_name="+")
+
+    completions_per_comparison = models.PositiveSmallIntegerField("K", default=4, validators=between(2, 9))
+    overlap = models.PositiveSmallIntegerField(default=1, validators=between(1, 20), help_text="Judgements per task.")
+    lease_minutes = models.PositiveSmallIntegerField(default=30, validators=between(1, 1440))
+    valid_percent = models.PositiveSmallIntegerField(default=5, validators=between(0, 50))
+    test_percent = models.PositiveSmallIntegerField(default=20, validators=between(0, 50))
+    prompts_per_owner = models.PositiveIntegerField(default=200, validators=between(1, 1_000_000))
+    asks_strength = models.BooleanField(default=False, help_text="For K = 2, ask how much better.")
+    daily_goal = models.PositiveSmallIntegerField(default=40, validators=between(1, 10_000))
+
+    autopilot = models.BooleanField(
+        default=False, help_text="Rounds go on by themselves when their thresholds are met."
+    )
+    demonstrations_target = models.PositiveIntegerField(default=64, validators=between(1, 10_000_000))
+    comparisons_target = models.PositiveIntegerField(default=96, validators=between(1, 10_000_000))
+    evaluation_target = models.PositiveIntegerField(default=48, validators=between(0, 10_000_000))
+    min_reward_accuracy = models.FloatField(default=0.5)
+    max_kl = models.FloatField(default=50.0, help_text="Nats per answer.")
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Membership(models.Model):
+    """A person's place in one project. `labeler_key` is what snapshots call them (PRIV-2)."""
+
+    class State(models.TextChoices):
+        """Only `active` people are given work."""
+
+        INVITED = "invited", "Invited"
+        QUALIFYING = "qualifying", "Qualifying"
+        ACTIVE = "active", "Active"
+        PAUSED = "paused", "Paused"
+
+    TRANSITIONS: ClassVar[dict[str, set[str]]] = {
+        "invited": {"qualifying", "active"},
+        "qualifying": {"active", "paused"},
+        "active": {"paused"},
+        "paused": {"active"},
+    }
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(USER, on_delete=models.PROTECT, related_name="memberships")
+    role = models.CharField(max_length=12, choices=Role.choices)
+    state = models.CharField(max_length=12, choices=State.choices, default=State.ACTIVE)
+    labeler_key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    paused_reason = models.CharField(max_length=300, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "user"], name="one_membership_per_person_and_project")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} as {self.role} in {self.project}"
+
+
+class Invitation(models.Model):
+    """A single-use link, hashed, at most 72 hours old (AUTHN-1)."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="invitations")
+    email = models.EmailField(max_length=254)
+    role = models.CharField(max_length=12, choices=Role.choices)
+    digest = models.CharField(max_length=64, unique=True)
+    invited_by = models.ForeignKey(USER, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    accepted_by = models.ForeignKey(USER, null=True, on_delete=models.PROTECT, related_name="+")
+    accepted_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.email} as {self.role}"
+
+
+class Guideline(models.Model):
+    """One version of a project's instructions. Version 0 is the draft; published ones never change (a trigger holds that)."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="guidelines")
+    version = models.PositiveIntegerField(default=0)
+    body = models.TextField()
+    published_at = models.DateTimeField(null=True)
+    published_by = models.ForeignKey(USER, null=True, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        ordering = ["-version"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "version"], name="one_guideline_per_version"),
+            models.CheckConstraint(
+                condition=Q(version=0, published_at=None) | Q(version__gt=0, published_at__isnull=False),
+                name="only_the_draft_is_unpublished",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.project} guideline {self.version or 'draft'}"
+
+
+class Acceptance(models.Model):
+    """A person has read and accepted one guideline version."""
+
+    guideline = models.ForeignKey(Guideline, on_delete=models.PROTECT, related_name="acceptances")
+    user = models.ForeignKey(USER, on_delete=models.PROTECT, related_name="acceptances")
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["guideline", "user"], name="accept_a_guideline_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user} accepted {self.guideline}"

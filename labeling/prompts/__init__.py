@@ -1,0 +1,1 @@
+"""Prompts: import, hygiene and the split by owner."""

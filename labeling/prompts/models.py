@@ -1,0 +1,82 @@
+"""Prompts and the imports that brought them."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+
+from labeling.projects.models import Project
+
+
+class PromptImport(models.Model):
+    """One upload: what came in and what was made of it."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="prompt_imports")
+    source = models.CharField(max_length=200)
+    sha256 = models.CharField(max_length=64)
+    report = models.JSONField(default=dict)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.source
+
+
+class Prompt(models.Model):
+    """A conversation that ends with the user's turn."""
+
+    class Kind(models.TextChoices):
+        """How it was written (InstructGPT, section 3.2)."""
+
+        PLAIN = "plain", "Plain"
+        FEW_SHOT = "few_shot", "Few-shot"
+        USER_BASED = "user_based", "User-based"
+
+    class Split(models.TextChoices):
+        """A pure function of the project's seed and the owner."""
+
+        TRAIN = "train", "Train"
+        VALID = "valid", "Validation"
+        TEST = "test", "Test"
+
+    class State(models.TextChoices):
+        """Only active prompts get tasks."""
+
+        ACTIVE = "active", "Active"
+        QUARANTINED = "quarantined", "Quarantined"
+        WITHDRAWN = "withdrawn", "Withdrawn"
+
+    TRANSITIONS = {
+        "active": {"quarantined", "withdrawn"},
+        "quarantined": {"active", "withdrawn"},
+        "withdrawn": {"active"},
+    }
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="prompts")
+    messages = models.JSONField()
+    summary = models.CharField(max_length=200, help_text="The start of the user's last turn, for lists.")
+    kind = models.CharField(max_length=12, choices=Kind.choices, default=Kind.PLAIN)
+    category = models.CharField(max_length=60, blank=True)
+    owner_key = models.CharField(max_length=120, blank=True)
+    split = models.CharField(max_length=5, choices=Split.choices)
+    state = models.CharField(max_length=12, choices=State.choices, default=State.ACTIVE)
+    content_hash = models.CharField(max_length=64)
+    metadata = models.JSONField(default=dict)
+    imported = models.ForeignKey(PromptImport, null=True, on_delete=models.SET_NULL, related_name="prompts")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "content_hash"], name="one_prompt_per_content")]
+        indexes = [
+            models.Index(fields=["project", "state", "split", "-id"], name="prompt_lists"),
+            models.Index(fields=["project", "owner_key"], name="prompt_owner"),
+        ]
+
+    def __str__(self) -> str:
+        return self.summary

@@ -1,0 +1,1 @@
+"""How well labelers agree, and with whom."""

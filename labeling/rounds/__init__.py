@@ -1,0 +1,1 @@
+"""The loop: rounds, autopilot and the overview."""

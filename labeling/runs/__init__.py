@@ -1,0 +1,1 @@
+"""Runs: queue, admission, launch, supervise, follow metrics, publish."""

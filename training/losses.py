@@ -68,11 +68,3 @@ def value_loss(values_N: Tensor, old_values_N: Tensor, returns_N: Tensor, clip: 
         return 0.5 * plain_N
     near_N = old_values_N + (values_N - old_values_N).clamp(-clip, clip)
     return 0.5 * torch.max(plain_N, (near_N - returns_N) ** 2)
-
-
-def logprobs_and_entropy(logits_NV: Tensor, tokens_N: Tensor, temperature: float = 1.0) -> tuple[Tensor, Tensor]:
-    """Log-probability of each token and entropy in nats under softmax(logits / temperature), both computed in float32 or wider."""
-    wide = logits_NV.double() if logits_NV.dtype == torch.float64 else logits_NV.float()
-    logprobs_NV = F.log_softmax(wide / temperature, dim=-1)
-    entropy_N = -(logprobs_NV.exp() * logprobs_NV).sum(-1)
-    return logprobs_NV.gather(-1, tokens_N[:, None])[:, 0], entropy_N

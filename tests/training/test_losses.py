@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from training import losses
+from training.logprobs import linear_logprobs
 
 SCORES = [2.0, 1.0, 0.5, -1.0]
 
@@ -101,14 +102,18 @@ def test_value_clip_zero_is_the_plain_square():
 
 
 def test_logprob_entropy_and_temperature():
-    logits, tokens = doubles(1.0, 2.0, 3.0)[None], torch.tensor([2])
-    logprob, entropy = losses.logprobs_and_entropy(logits, tokens)
-    close(logprob, -0.40760596)
-    close(entropy, 0.83239558)
-    close(losses.logprobs_and_entropy(logits, tokens, 0.7)[0], -0.2601184)
+    head = torch.nn.Linear(3, 3, bias=False)
+    head.weight.data = torch.eye(3)
+    states, targets = torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([2])
+    logprob, entropy = linear_logprobs(states, head, targets)
+    assert logprob.item() == pytest.approx(-0.40760596, abs=2e-7)
+    assert entropy.item() == pytest.approx(0.83239558, abs=2e-7)
+    assert linear_logprobs(states, head, targets, 0.7)[0].item() == pytest.approx(-0.2601184, abs=2e-7)
 
 
-def test_logprobs_of_half_precision_logits_are_float32():
-    logprob, _ = losses.logprobs_and_entropy(torch.tensor([[1.0, 2.0, 3.0]], dtype=torch.bfloat16), torch.tensor([0]))
+def test_logprobs_of_half_precision_states_are_float32():
+    head = torch.nn.Linear(3, 3, bias=False, dtype=torch.bfloat16)
+    head.weight.data = torch.eye(3, dtype=torch.bfloat16)
+    logprob, _ = linear_logprobs(torch.tensor([[1.0, 2.0, 3.0]], dtype=torch.bfloat16), head, torch.tensor([0]))
     assert logprob.dtype == torch.float32
     assert logprob.item() == pytest.approx(-2.40760596, abs=1e-6)

@@ -14,6 +14,8 @@ from django.conf import settings
 from labeling.core.stack.processes import Service
 
 WORKER_STOP = [(signal.SIGTERM, 10.0), (signal.SIGQUIT, 10.0)]  # warm: finish the task; then cold: give it back
+AS_ROOT = "ignore:You're running the worker with superuser privileges"  # a container has no other account
+QUIET_CELERY = [sys.executable, "-W", AS_ROOT, "-m", "celery", "-q", "-A", "labeling"]
 
 
 def web_service(env: Mapping[str, str], *, host: str, port: int, workers: int) -> Service:
@@ -43,14 +45,14 @@ def worker_services(env: Mapping[str, str]) -> list[Service]:
 
 def worker(env: Mapping[str, str], *, name: str, queue: str, options: list[str]) -> Service:
     """A Celery worker of one queue."""
-    command = [sys.executable, "-m", "celery", "-A", "labeling", "worker", "-Q", queue, "-n", f"{name}@%h", *options]
+    command = [*QUIET_CELERY, "worker", "-Q", queue, "-n", f"{name}@%h", *options]
     command += ["--loglevel", "info", "--without-gossip", "--without-mingle"]
     return Service(name=name, argv=command, env=env, cwd=settings.BASE_DIR, stop=WORKER_STOP, tier=2)
 
 
 def beat_service(env: Mapping[str, str], var: Path) -> Service:
     """Celery beat: the clock behind the sweeps."""
-    command = [sys.executable, "-m", "celery", "-A", "labeling", "beat", "--loglevel", "warning"]
+    command = [*QUIET_CELERY, "beat", "--loglevel", "warning"]
     command += ["--schedule", str(var / "beat-schedule"), "--pidfile="]
     return Service(name="beat", argv=command, env=env, cwd=settings.BASE_DIR, stop=[(signal.SIGTERM, 5.0)], tier=3)
 

@@ -102,9 +102,9 @@ def die_with_parent(number: signal.Signals) -> Callable[[], None] | None:
     return tie
 
 
-def marked_processes(mark: str) -> list[int]:
-    """The live processes whose environment carries `LOOP_STACK=mark` (Linux; elsewhere none can be seen)."""
-    needle = f"{MARK}={mark}".encode()
+def marked_processes(mark: str, *, variable: str = MARK) -> list[int]:
+    """The live processes whose environment carries `variable=mark` (Linux; elsewhere none can be seen)."""
+    needle = f"{variable}={mark}".encode()
     found = []
     for entry in Path("/proc").glob("[0-9]*") if sys.platform.startswith("linux") else ():
         try:

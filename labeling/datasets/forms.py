@@ -1,0 +1,43 @@
+"""The form that freezes a snapshot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from labeling.comparisons.models import Comparison
+from labeling.datasets.models import Snapshot
+from labeling.prompts.models import Prompt
+
+
+class FreezeForm(forms.Form):
+    """Rules in words; empty ones do not narrow."""
+
+    kind = forms.ChoiceField(choices=Snapshot.Kind.choices, initial=Snapshot.Kind.RANKINGS, label="What to freeze")
+    name = forms.CharField(max_length=80, required=False, help_text="Empty: the kind and the time.")
+    splits = forms.MultipleChoiceField(
+        choices=Prompt.Split.choices,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="None chosen: train and validation; for prompts, train only.",
+    )
+    purpose = forms.ChoiceField(
+        choices=Comparison.Purpose.choices,
+        required=False,
+        initial=Comparison.Purpose.TRAINING,
+        help_text="Rankings only. Evaluation rankings are never trained on.",
+    )
+    round_number = forms.IntegerField(min_value=0, required=False, label="Round", help_text="Only work of this round.")
+    guideline_version = forms.IntegerField(min_value=1, required=False, help_text="Only work done under this version.")
+    limit = forms.IntegerField(min_value=1, required=False, label="At most", help_text="The oldest rows come first.")
+
+    def rules(self) -> dict[str, Any]:
+        """The rules that `datasets.services.freeze` takes."""
+        said = self.cleaned_data
+        rules = {key: said[key] for key in ("splits", "limit") if said[key]}
+        if said["kind"] != Snapshot.Kind.PROMPTS:
+            rules |= {key: said[key] for key in ("round_number", "guideline_version") if said[key] is not None}
+        if said["kind"] == Snapshot.Kind.RANKINGS and said["purpose"]:
+            rules["purpose"] = said["purpose"]
+        return rules

@@ -1,0 +1,114 @@
+"""Which rows a snapshot may hold, and why the others are left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import models
+from django.db.models import F, Q
+
+from labeling.comparisons.models import Comparison, Ranking
+from labeling.core.errors import BadInput
+from labeling.demonstrations.models import Demonstration
+from labeling.projects.models import Project
+from labeling.prompts.models import Prompt
+
+SPLITS = tuple(Prompt.Split.values)
+ALLOWED = {
+    "demonstrations": {"round_number", "guideline_version", "splits", "limit", "categories"},
+    "rankings": {"round_number", "guideline_version", "splits", "limit", "categories", "purpose"},
+    "prompts": {"splits", "limit", "categories"},
+}
+DEFAULT_SPLITS = {"demonstrations": ["train", "valid"], "rankings": ["train", "valid"], "prompts": ["train"]}
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """`rows` selects (id, split) of the members; `excluded` counts what was left out, by cause."""
+
+    rows: models.QuerySet[Any, Any]
+    excluded: dict[str, int]
+
+
+def check_rules(kind: str, rules: dict[str, Any]) -> dict[str, Any]:
+    """Fill in the defaults; raises BadInput naming the rule that is unknown or wrong."""
+    for key in rules:
+        if key not in ALLOWED[kind]:
+            raise BadInput(f"A snapshot of {kind} knows the rules {', '.join(sorted(ALLOWED[kind]))}.", field=key)
+    checked = {
+        "splits": DEFAULT_SPLITS[kind],
+        **{key: value for key, value in rules.items() if value not in (None, "", [])},
+    }
+    if kind == "rankings":
+        checked.setdefault("purpose", Comparison.Purpose.TRAINING.value)
+        if checked["purpose"] not in Comparison.Purpose.values:
+            raise BadInput(f"Choose one of {', '.join(Comparison.Purpose.values)}.", field="purpose")
+        if checked["purpose"] == Comparison.Purpose.EVALUATION and "splits" not in rules:
+            checked["splits"] = list(SPLITS)
+    for key in ("round_number", "guideline_version", "limit"):
+        value = checked.get(key)
+        if value is not None and (
+            not isinstance(value, int) or isinstance(value, bool) or value < (key != "round_number")
+        ):
+            raise BadInput("Must be a whole number of at least 1.", field=key)
+    for key in ("splits", "categories"):
+        value = checked.get(key)
+        if value is not None and (not isinstance(value, list) or not all(isinstance(item, str) for item in value)):
+            raise BadInput("Must be a list of words.", field=key)
+    if unknown := sorted(set(checked["splits"]) - set(SPLITS)):
+        raise BadInput(f"There is no split {unknown[0]}: choose from {', '.join(SPLITS)}.", field="splits")
+    return checked
+
+
+def candidates(*, project: Project, kind: str, rules: dict[str, Any]) -> Candidates:
+    """The rows of `project` that the checked `rules` let in, in order of age."""
+    if kind == "prompts":
+        return _prompts(project, rules)
+    if kind == "demonstrations":
+        rows: models.QuerySet[Any] = Demonstration.objects.filter(project=project)
+        prompt, task = "prompt", "task"
+    else:
+        rows = Ranking.objects.filter(project=project)
+        prompt, task = "comparison__task__prompt", "comparison__task"
+    steps: list[tuple[str, Q]] = [
+        ("replaced by a later revision", Q(superseded_by=None)),
+        ("late", Q(late=False)),
+        ("withdrawn", ~Q(**{f"{task}__state": "withdrawn"}) & ~Q(**{f"{prompt}__state": Prompt.State.WITHDRAWN})),
+    ]
+    if kind == "rankings":
+        steps.append(("for another purpose", Q(comparison__purpose=rules["purpose"])))
+    steps.append(("in another split", Q(**{f"{prompt}__split__in": rules["splits"]})))
+    if "round_number" in rules:
+        steps.append(("from another round", Q(**{f"{task}__round_number": rules["round_number"]})))
+    if "guideline_version" in rules:
+        steps.append(("under another guideline", Q(guideline__version=rules["guideline_version"])))
+    if "categories" in rules:
+        steps.append(("in another category", Q(**{f"{prompt}__category__in": rules["categories"]})))
+    return _narrow(rows, steps, split=f"{prompt}__split", limit=rules.get("limit"))
+
+
+def _prompts(project: Project, rules: dict[str, Any]) -> Candidates:
+    steps = [
+        ("quarantined or withdrawn", Q(state=Prompt.State.ACTIVE)),
+        ("in another split", Q(split__in=rules["splits"])),
+    ]
+    if "categories" in rules:
+        steps.append(("in another category", Q(category__in=rules["categories"])))
+    return _narrow(Prompt.objects.filter(project=project), steps, split="split", limit=rules.get("limit"))
+
+
+def _narrow(rows: models.QuerySet[Any], steps: list[tuple[str, Q]], *, split: str, limit: int | None) -> Candidates:
+    """Apply the steps one after the other, counting what each one leaves out."""
+    excluded: dict[str, int] = {}
+    left = rows.count()
+    for cause, condition in steps:
+        rows = rows.filter(condition)
+        kept = rows.count()
+        if kept < left:
+            excluded[cause] = left - kept
+        left = kept
+    if limit is not None and left > limit:
+        excluded["over the limit"] = left - limit
+    chosen = rows.order_by("id").annotate(member_split=F(split)).values_list("id", "member_split")
+    return Candidates(chosen[:limit] if limit is not None else chosen, excluded)

@@ -1,0 +1,105 @@
+"""Snapshot pages."""
+
+from __future__ import annotations
+
+from itertools import islice
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import FileResponse, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from labeling.core.errors import LoopError, NotFound
+from labeling.core.files import artifact_path
+from labeling.core.pagination import paginate
+from labeling.datasets import render as rendering
+from labeling.datasets import selectors, services, write
+from labeling.datasets.forms import FreezeForm
+from labeling.datasets.models import Snapshot
+from labeling.people.models import Role
+from labeling.projects.access import member
+
+
+@require_safe
+@member(Role.ENGINEER)
+def snapshots(request: HttpRequest, slug: str) -> HttpResponse:
+    """All snapshots of the project, by kind and state."""
+    rows = Snapshot.objects.filter(project=request.project).select_related("created_by")
+    for name, allowed in (("kind", Snapshot.Kind.values), ("state", Snapshot.State.values)):
+        if request.GET.get(name) in allowed:
+            rows = rows.filter(**{name: request.GET[name]})
+    context = {"page": paginate(request, rows), "kinds": Snapshot.Kind.choices, "states": Snapshot.State.choices}
+    return render(request, "datasets/snapshots.html", context)
+
+
+@member(Role.ENGINEER)
+def snapshot_new(request: HttpRequest, slug: str) -> HttpResponse:
+    """Choose rules, freeze."""
+    form = FreezeForm(request.POST or None, initial={"kind": request.GET.get("kind", Snapshot.Kind.RANKINGS)})
+    if request.method == "POST" and form.is_valid():
+        try:
+            frozen = services.freeze(
+                project=request.project,
+                kind=form.cleaned_data["kind"],
+                name=form.cleaned_data["name"],
+                rules=form.rules(),
+                by=request.user,
+            )
+        except LoopError as problem:
+            form.add_error(problem.field if problem.field in form.fields else None, problem.detail)
+        else:
+            messages.success(request, f"Froze {frozen.rows} rows as {frozen.name}.")
+            return redirect("snapshot", slug, frozen.public_id)
+    return render(request, "datasets/new.html", {"form": form}, status=400 if form.is_bound else 200)
+
+
+@require_safe
+@member(Role.ENGINEER)
+def snapshot(request: HttpRequest, slug: str, snapshot: UUID) -> HttpResponse:
+    """One snapshot: what is inside, its files and hashes, who read it."""
+    found = selectors.one(project=request.project, public_id=snapshot)
+    context = {
+        "snapshot": found,
+        "card": selectors.card(found),
+        "first": list(islice(rendering.records(found), 3)),
+        "runs": found.used_by.select_related("run").order_by("-run__created_at"),
+    }
+    return render(request, "datasets/snapshot.html", context)
+
+
+@require_safe
+@member(Role.ENGINEER)
+def snapshot_file(request: HttpRequest, slug: str, snapshot: UUID, name: str) -> HttpResponse:
+    """Download one file of a snapshot, by a name its manifest knows."""
+    found = selectors.one(project=request.project, public_id=snapshot)
+    known = {entry["path"] for entry in found.files} | {"manifest.json"}
+    if found.state != Snapshot.State.READY or name not in known:
+        raise NotFound("This snapshot has no such file.")
+    handle = artifact_path(f"{found.path}/{name}").open("rb")
+    answer = FileResponse(handle, as_attachment=True, filename=f"{found.name}-{name}", content_type="application/jsonl")
+    answer["Content-Security-Policy"] = "sandbox"
+    return answer
+
+
+@require_POST
+@member(Role.ENGINEER)
+def snapshot_verify(request: HttpRequest, slug: str, snapshot: UUID) -> HttpResponse:
+    """Write the files again in a scratch folder and compare every byte."""
+    found = selectors.one(project=request.project, public_id=snapshot)
+    if found.state != Snapshot.State.READY:
+        messages.error(request, "The files are not written yet: try again in a moment.")
+    elif write.rebuilds_identically(found):
+        messages.success(request, f"{found.name} rebuilds byte for byte: {found.manifest_sha256[:12]}….")
+    else:
+        messages.error(request, f"{found.name} does not match its manifest: do not train on it; restore its folder.")
+    return redirect("snapshot", slug, found.public_id)
+
+
+@require_POST
+@member(Role.ENGINEER)
+def snapshot_retry(request: HttpRequest, slug: str, snapshot: UUID) -> HttpResponse:
+    """Write the files of a failed snapshot again."""
+    found = selectors.one(project=request.project, public_id=snapshot)
+    services.retry_writing(snapshot=found, by=request.user)
+    return redirect("snapshot", slug, found.public_id)

@@ -10,6 +10,7 @@ Starting the same directory again resumes from the newest checkpoint, or exits 0
 from __future__ import annotations
 
 import random
+import shutil
 import signal
 import sys
 import time
@@ -231,6 +232,7 @@ def _run(session: Session, train: Callable[[Session], Metrics], started: float) 
         precision=str(session.dtype).removeprefix("torch."),
         seconds=round(time.time() - started, 3),
     ).write(session.run_dir)
+    shutil.rmtree(session.run_dir / "checkpoints", ignore_errors=True)  # nothing is left to resume
     return EXIT_OK
 
 

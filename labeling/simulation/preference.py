@@ -1,9 +1,9 @@
 """The hidden preference that simulated labelers judge by. Pure functions, standard library only.
 
 Nothing under `training/` reads this: the reward model and PPO have to find it from the rankings alone. In words, the
-simulated labelers like an answer that ends as a finished sentence, is about twenty-eight words long (both shorter and longer
-is worse), gives an example, gives a reason, speaks to the reader, uses the prompt's own key words, keeps the form that
-was asked for, and does not repeat itself. Each judgement adds Gumbel noise, so a ranking is a draw from a Plackett–Luce
+simulated labelers like an answer that ends as a finished sentence, is about 28 words long (shorter and longer are both
+worse), gives an example, gives a reason, speaks to the reader, uses the prompt's own key words, keeps the form that was
+asked for, and does not repeat itself. Each judgement adds Gumbel noise, so a ranking is a draw from a Plackett–Luce
 model and two labelers agree about three times in four.
 """
 
@@ -43,129 +43,15 @@ POINT = re.compile(r"(?:^|\s)(?:\d[.)]|[-*•])\s")
 SERIES = re.compile(r",[^,.!?]+,?\s(?:and|or)\s")
 WORD = re.compile(r"[a-z]+(?:['’][a-z]+)?", re.I)
 PLAIN_WORDS = frozenset(
-    [
-        "about",
-        "again",
-        "also",
-        "animal",
-        "animals",
-        "answer",
-        "because",
-        "been",
-        "before",
-        "better",
-        "best",
-        "between",
-        "briefly",
-        "cannot",
-        "change",
-        "could",
-        "describe",
-        "does",
-        "done",
-        "down",
-        "each",
-        "else",
-        "even",
-        "every",
-        "example",
-        "explain",
-        "find",
-        "from",
-        "give",
-        "good",
-        "happen",
-        "happens",
-        "have",
-        "having",
-        "help",
-        "helps",
-        "here",
-        "ideas",
-        "into",
-        "just",
-        "know",
-        "like",
-        "list",
-        "look",
-        "make",
-        "made",
-        "many",
-        "mean",
-        "means",
-        "more",
-        "most",
-        "much",
-        "name",
-        "need",
-        "only",
-        "other",
-        "over",
-        "people",
-        "plain",
-        "polite",
-        "propose",
-        "question",
-        "reason",
-        "reasons",
-        "request",
-        "rewrite",
-        "right",
-        "sentence",
-        "share",
-        "short",
-        "should",
-        "simple",
-        "simply",
-        "some",
-        "someone",
-        "start",
-        "such",
-        "suggest",
-        "sure",
-        "tell",
-        "text",
-        "than",
-        "thank",
-        "that",
-        "their",
-        "them",
-        "then",
-        "there",
-        "these",
-        "they",
-        "thing",
-        "things",
-        "think",
-        "this",
-        "those",
-        "three",
-        "tips",
-        "today",
-        "topics",
-        "turn",
-        "used",
-        "uses",
-        "using",
-        "want",
-        "ways",
-        "week",
-        "well",
-        "were",
-        "what",
-        "when",
-        "where",
-        "which",
-        "while",
-        "with",
-        "without",
-        "words",
-        "work",
-        "would",
-        "write",
-        "your",
-        "yours",
-    ]
+    WORD.findall(
+        """about again also animal animals answer because been before better best between briefly cannot change could
+        describe does done down each else even every example explain find from give good happen happens have having help
+        helps here ideas into just know like list look make made many mean means more most much name need only other over
+        people plain polite propose question reason reasons request rewrite right sentence share short should simple
+        simply some someone start such suggest sure tell text than thank that their them then there these they thing
+        things think this those three tips today topics turn used uses using want ways week well were what when where
+        which while with without words work would write your yours"""
+    )
 )
 
 
@@ -195,11 +81,11 @@ def score(prompt: str, text: str, finished: bool) -> float:
 
 
 def _stems(spoken: Sequence[str]) -> set[str]:
-    return {word[:5] for word in spoken if len(word) > 3 and word not in PLAIN_WORDS}
+    return {word.rstrip("s")[:5] for word in spoken if len(word) > 3 and word not in PLAIN_WORDS}
 
 
 def _topic(prompt: str, spoken: Sequence[str]) -> float:
-    """Share of two of the prompt's key words (compared by their first five letters) that the answer uses."""
+    """Share of two of the prompt's key words (compared by their first five letters, without a final s) that the answer uses."""
     keys = _stems(words(prompt))
     wanted = min(2, len(keys))
     return min(wanted, len(keys & _stems(spoken))) / wanted if wanted else 1.0

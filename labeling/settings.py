@@ -93,6 +93,7 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
+    "django.forms",
     "allauth",
     "allauth.account",
     "allauth.mfa",
@@ -115,11 +116,14 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "labeling.projects.middleware.RequireSecondFactor",
     "labeling.core.middleware.ErrorPageMiddleware",
 ]
 
 ROOT_URLCONF = "labeling.urls"
 WSGI_APPLICATION = "labeling.wsgi.application"
+FORM_RENDERER = "labeling.core.forms.LoopFormRenderer"
+CSRF_FAILURE_VIEW = "labeling.core.views.csrf_failed"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -130,7 +134,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "labeling.core.context.shell",
+                "labeling.projects.context.shell",
             ],
             "builtins": ["labeling.core.templatetags.ui"],
         },
@@ -167,7 +171,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # ---- people
 AUTH_USER_MODEL = "people.User"
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["labeling.people.backends.PeopleBackend"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
@@ -247,10 +251,12 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {"TITLE": "Loop", "VERSION": "1", "SERVE_INCLUDE_SCHEMA": False, "SCHEMA_PATH_PREFIX": "/api/v1"}
 
 # ---- runs
-RUN_LEASE_SECONDS = 60
-RUN_HEARTBEAT_SECONDS = 10
-RUN_CANCEL_GRACE_SECONDS = 30
-RUN_DEVICES = env_list("RUN_DEVICES", "cpu:0")  # one training or sampling run per device named here
+RUN_LEASE_SECONDS = float(env("RUN_LEASE_SECONDS", "60"))
+RUN_HEARTBEAT_SECONDS = float(env("RUN_HEARTBEAT_SECONDS", "10"))
+RUN_FENCE_SECONDS = RUN_LEASE_SECONDS * 0.75  # without a renewal for this long a supervisor ends its own trainer
+RUN_CANCEL_GRACE_SECONDS = float(env("RUN_CANCEL_GRACE_SECONDS", "30"))
+RUN_START_SECONDS = float(env("RUN_START_SECONDS", "600"))  # until a trainer has opened metrics.jsonl
+RUN_DEVICES = env_list("RUN_DEVICES", "auto")  # one run per device named here; auto: every GPU, else cpu:0
 
 # ---- Celery: messages are wake-ups, rows are the truth
 CELERY_BROKER_URL = REDIS_URL

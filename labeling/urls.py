@@ -24,6 +24,7 @@ urlpatterns = [
     path("", include("labeling.runs.urls")),
 ]
 
+handler400 = "labeling.core.views.bad_request"
 handler403 = "labeling.core.views.forbidden"
 handler404 = "labeling.core.views.not_found"
 handler500 = "labeling.core.views.server_error"

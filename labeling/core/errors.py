@@ -23,10 +23,11 @@ from rest_framework.views import exception_handler
 
 
 class LoopError(Exception):
-    """Root of the tree: `status` for HTTP, `code` for programs, the text for people."""
+    """Root of the tree: `status` for HTTP, `code` for programs, title and text for people."""
 
     status = 500
     code = "error"
+    title = "That did not work"
 
     def __init__(self, detail: str, *, field: str = "", **extra: Any) -> None:
         super().__init__(detail)
@@ -44,30 +45,35 @@ class BadInput(LoopError):
     """A value is wrong; `field` names it."""
 
     status, code = 400, "bad_input"
+    title = "Something in there is wrong"
 
 
 class NotAllowed(LoopError):
     """This person may not do this."""
 
     status, code = 403, "not_allowed"
+    title = "You may not do this"
 
 
 class NotFound(LoopError):
     """There is no such thing, or none this person may see."""
 
     status, code = 404, "not_found"
+    title = "There is nothing here"
 
 
 class Conflict(LoopError):
     """The state does not allow it (any more)."""
 
     status, code = 409, "conflict"
+    title = "That is not possible now"
 
 
 class LeaseLost(Conflict):
     """The slot's lease ran out and somebody else has it."""
 
     code = "lease_lost"
+    title = "This task is no longer yours"
 
 
 class WrongState(Conflict):
@@ -86,6 +92,7 @@ class Unavailable(LoopError):
     """A service that is needed does not answer."""
 
     status, code = 503, "unavailable"
+    title = "Not available right now"
 
 
 def api_error(problem: Exception, context: dict[str, Any]) -> Response | None:

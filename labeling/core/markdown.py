@@ -1,6 +1,9 @@
 """Model output is hostile input: Markdown -> HTML with no raw HTML, no URLs fetched, no inline style."""
 
+from __future__ import annotations
+
 import re
+from typing import Any
 
 import nh3
 from latex2mathml.converter import convert as tex_to_mathml
@@ -14,19 +17,21 @@ from pygments.util import ClassNotFound
 FORMAT = HtmlFormatter(nowrap=True, classprefix="tok-")
 
 
-def code(text, lang, _attrs):
+def code(text: str, lang: str, _attrs: str) -> str:
+    """A fenced block with Pygments' classes; "" lets markdown-it escape it plainly."""
     try:
-        return pyg(text, get_lexer_by_name(lang or "text"), FORMAT)
+        return str(pyg(text, get_lexer_by_name(lang or "text"), FORMAT))
     except ClassNotFound:
         return ""
 
 
-def math(tex, opts):
+def math(tex: str, opts: dict[str, Any]) -> str:
+    """A formula as MathML; one that cannot be read is shown as it was written."""
     try:
         block = opts["display_mode"]
         joiner = "" if block else "\u2060"  # keeps the comma after a formula on its line
-        return tex_to_mathml(tex, display="block" if block else "inline") + joiner
-    except Exception:
+        return str(tex_to_mathml(tex, display="block" if block else "inline")) + joiner
+    except Exception:  # the converter raises whatever it stumbles on, down to IndexError
         return f"<code>{nh3.clean_text(tex)}</code>"
 
 
@@ -102,7 +107,8 @@ ATTRS = {
 }
 
 
-def md(text):
+def to_html(text: str) -> str:
+    """Sanitised HTML of `text`: no raw HTML, no images, no styles, links only to http(s) and mail addresses."""
     html = MD.render(text)
     html = nh3.clean(
         html,

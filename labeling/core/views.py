@@ -7,6 +7,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from labeling.core.middleware import request_id
+
 
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -28,6 +30,17 @@ def readyz(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"ok": True, "database": True, "broker": broker, "degraded": not broker})
 
 
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """400."""
+    return render(request, "400.html", status=400)
+
+
+def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """403 for a form whose token is missing or stale."""
+    detail = "This form was open for too long, or cookies are off. Go back, load the page again and send it once more."
+    return render(request, "403.html", {"detail": detail}, status=403)
+
+
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     """403."""
     return render(request, "403.html", status=403)
@@ -40,4 +53,4 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """500: a page without a database query."""
-    return render(request, "500.html", status=500)
+    return render(request, "500.html", {"request_id": request_id.get()}, status=500)

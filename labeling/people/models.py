@@ -77,7 +77,7 @@ class ApiToken(models.Model):
         """What a token may do; the person's roles still apply."""
 
         PROMPTS_WRITE = "prompts:write", "Import prompts"
-        TASKS_READ = "tasks:read", "Read tasks"
+        TASKS_READ = "tasks:read", "Read prompts and tasks"
         TASKS_WRITE = "tasks:write", "Create tasks"
         DATASETS_READ = "datasets:read", "Read and download snapshots"
         DATASETS_WRITE = "datasets:write", "Freeze snapshots"

@@ -1,3 +1,9 @@
-"""Pages."""
+"""Pages of a project, its people, invitations and guideline."""
 
-urlpatterns: list[object] = []
+from django.urls import path
+
+from labeling.projects import views
+
+urlpatterns = [
+    path("projects/", views.projects, name="projects"),
+]

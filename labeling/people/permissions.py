@@ -1,0 +1,66 @@
+"""What API views ask for: `permission_classes = [scoped("runs:read")]`, or `scoped(read="runs:read", write="runs:write")`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rest_framework.permissions import SAFE_METHODS, BasePermission
+
+from labeling.core.errors import NotAllowed, NotFound
+from labeling.people.models import ApiToken, Role
+
+if TYPE_CHECKING:
+    from rest_framework.request import Request
+    from rest_framework.views import APIView
+
+Scope = ApiToken.Scope
+NOT_CONTRACTORS = frozenset({Role.REVIEWER, Role.ENGINEER, Role.ADMIN})
+ENGINEERS = frozenset({Role.ENGINEER, Role.ADMIN})
+ADMINS = frozenset({Role.ADMIN})
+
+ROLES_OF_SCOPE: dict[str, frozenset[Role]] = {
+    Scope.PROMPTS_WRITE: ADMINS,
+    Scope.TASKS_READ: NOT_CONTRACTORS,
+    Scope.TASKS_WRITE: ENGINEERS,
+    Scope.DATASETS_READ: ENGINEERS,
+    Scope.DATASETS_WRITE: ENGINEERS,
+    Scope.RUNS_READ: NOT_CONTRACTORS,
+    Scope.RUNS_WRITE: ENGINEERS,
+}
+
+
+class Scoped(BasePermission):
+    """A token needs the scope; token or session, the person needs a role that carries it.
+
+    Views under `projects/<slug>/` get `request.project` and `request.membership`; for strangers the project does not exist.
+    """
+
+    read: str
+    write: str
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """False asks for credentials; raises NotAllowed or NotFound otherwise."""
+        if not request.user.is_authenticated:
+            return False
+        scope = self.read if request.method in SAFE_METHODS else self.write
+        if isinstance(request.auth, ApiToken) and scope not in request.auth.scopes:
+            raise NotAllowed(f"This token lacks the scope {scope}: make one that has it on your account page.")
+        places = request.user.memberships.select_related("project")
+        roles = ROLES_OF_SCOPE[scope]
+        slug = view.kwargs.get("slug")
+        if slug is None:
+            if not places.filter(role__in=roles).exists():
+                raise NotAllowed(f"No project gives you a role that may use {scope}.")
+            return True
+        place = places.filter(project__slug=slug).first()
+        if place is None:
+            raise NotFound("There is no such project.")
+        if place.role not in roles:
+            raise NotAllowed(f"Your role in this project ({place.role}) may not use {scope}.")
+        request.project, request.membership = place.project, place  # type: ignore[attr-defined]
+        return True
+
+
+def scoped(scope: str = "", *, read: str = "", write: str = "") -> type[Scoped]:
+    """A permission class for one scope, or one for GET and one for changes; ValueError when there is no such scope."""
+    return type("Scoped", (Scoped,), {"read": Scope(read or scope), "write": Scope(write or scope)})

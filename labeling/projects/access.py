@@ -1,0 +1,59 @@
+"""Who may open a project's pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from rest_framework.request import Request
+
+from labeling.core.errors import NotAllowed, NotFound
+from labeling.people.models import Role
+from labeling.projects.models import Membership, Project
+
+View = TypeVar("View", bound=Callable[..., HttpResponse])
+
+
+class ProjectRequest(HttpRequest):
+    """A request that `member` let through, for annotations: it knows its project and the person's place in it."""
+
+    project: Any
+    membership: Membership
+
+
+def member(*roles: str) -> Callable[[View], View]:
+    """Let only members of the project `slug` in, and only these roles (none given: every role; an admin passes always).
+
+    Sets `request.project` and `request.membership`. A stranger gets 404, so that nobody learns which projects exist;
+    a member of another role gets 403.
+    """
+
+    def decorate(view: View) -> View:
+        @login_required
+        @wraps(view)
+        def inner(request: HttpRequest, slug: str, *args: Any, **kwargs: Any) -> HttpResponse:
+            place = Membership.objects.select_related("project").filter(project__slug=slug, user=request.user).first()
+            if place is None:
+                raise Http404
+            request.project, request.membership = place.project, place  # type: ignore[attr-defined]
+            if roles and place.role not in {*roles, Role.ADMIN}:
+                raise PermissionDenied
+            return view(request, slug, *args, **kwargs)
+
+        return inner  # type: ignore[return-value]
+
+    return decorate
+
+
+def project_for_api(request: Request, slug: str, *roles: str) -> Project:
+    """The project of an API request, for these roles and admins; NotFound for strangers, NotAllowed for other roles."""
+    place = Membership.objects.select_related("project").filter(project__slug=slug, user=request.user).first()
+    if place is None:
+        raise NotFound("There is no such project.")
+    if roles and place.role not in {*roles, Role.ADMIN}:
+        raise NotAllowed(f"Your role in this project ({place.role}) may not do this; it is for: {', '.join(roles)}.")
+    return place.project

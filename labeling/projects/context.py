@@ -1,0 +1,67 @@
+"""What every page needs: the project it belongs to and the navigation of this person's role there."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+from django.utils.functional import SimpleLazyObject
+
+from labeling.people.models import Role
+from labeling.projects.models import Membership
+from labeling.projects.selectors import places_of
+
+LABELERS = {Role.CONTRACTOR, Role.REVIEWER}
+STAFF = {Role.ENGINEER, Role.ADMIN}
+EVERYONE = LABELERS | STAFF
+
+# name of the page, its label, who sees it
+NAVIGATION: list[tuple[str, str, set[Role]]] = [
+    ("overview", "Overview", STAFF | {Role.REVIEWER}),
+    ("queue", "Label", EVERYONE - {Role.ENGINEER}),
+    ("prompts", "Prompts", STAFF),
+    ("batches", "Tasks", STAFF),
+    ("snapshots", "Data", STAFF),
+    ("runs", "Runs", STAFF),
+    ("checkpoints", "Checkpoints", STAFF),
+    ("quality", "Quality", STAFF | {Role.REVIEWER}),
+    ("people", "People", {Role.ADMIN}),
+    ("guideline", "Guideline", EVERYONE),
+    ("project-settings", "Settings", {Role.ADMIN}),
+]
+
+
+class Item(NamedTuple):
+    """One link of the navigation."""
+
+    url: str
+    label: str
+    current: bool
+
+
+def navigation(request: HttpRequest, membership: Membership) -> list[Item]:
+    """The links of this membership's role; the one whose address begins this page's address is current."""
+    items = []
+    for name, label, roles in NAVIGATION:
+        if membership.role not in roles:
+            continue
+        try:
+            url = reverse(name, args=[membership.project.slug])
+        except NoReverseMatch:
+            continue
+        exact = name == "overview"
+        items.append(Item(url, label, request.path == url if exact else request.path.startswith(url)))
+    return items
+
+
+def shell(request: HttpRequest) -> dict[str, Any]:
+    """`project`, `membership`, `nav` and `my_projects`, from what `projects.access.member` set on the request."""
+    membership: Membership | None = getattr(request, "membership", None)
+    user = getattr(request, "user", None)
+    return {
+        "project": getattr(request, "project", None),
+        "membership": membership,
+        "nav": navigation(request, membership) if membership else [],
+        "my_projects": SimpleLazyObject(lambda: places_of(user) if user is not None and user.is_authenticated else []),
+    }

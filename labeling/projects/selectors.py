@@ -1,0 +1,76 @@
+"""What others ask about projects, their people and their guidelines."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from django.db.models import Count, Q, QuerySet
+
+from labeling.people.models import Role, User
+from labeling.projects.models import Acceptance, Guideline, Membership, Project
+
+
+class Place(NamedTuple):
+    """A project as one person sees it in a menu."""
+
+    project_id: int
+    name: str
+    role: str
+    url: str
+
+
+def membership(user: User, project: Project) -> Membership | None:
+    """This person's place in the project, whatever its state; None for strangers."""
+    return Membership.objects.select_related("project").filter(user=user, project=project).first()
+
+
+def memberships_of(user: User) -> QuerySet[Membership]:
+    """Every project of this person, by name."""
+    return Membership.objects.filter(user=user).select_related("project").order_by("project__name")
+
+
+def start_page(place: Membership) -> str:
+    """Where this person begins in this project: contractors at their queue, the others at the overview."""
+    return f"/p/{place.project.slug}/" + ("label/" if place.role == Role.CONTRACTOR else "")
+
+
+def places_of(user: User) -> list[Place]:
+    """The projects of the menu."""
+    return [
+        Place(place.project_id, place.project.name, place.get_role_display(), start_page(place))
+        for place in memberships_of(user)
+    ]
+
+
+def members(project: Project, *, role: str = "", state: str = "", text: str = "") -> QuerySet[Membership]:
+    """The people of a project; `text` is looked for in names and addresses."""
+    rows = Membership.objects.filter(project=project).select_related("user")
+    if role:
+        rows = rows.filter(role=role)
+    if state:
+        rows = rows.filter(state=state)
+    if text:
+        rows = rows.filter(Q(user__name__icontains=text) | Q(user__email__icontains=text))
+    return rows
+
+
+def current_guideline(project: Project) -> Guideline | None:
+    """The newest published version; None before the first one."""
+    return Guideline.objects.filter(project=project, version__gt=0).order_by("-version").first()
+
+
+def guideline_draft(project: Project) -> Guideline | None:
+    """The draft; None before anybody has written one."""
+    return Guideline.objects.filter(project=project, version=0).first()
+
+
+def published_guidelines(project: Project) -> QuerySet[Guideline]:
+    """All published versions, newest first, with `accepted`: how many people accepted each."""
+    rows = Guideline.objects.filter(project=project, version__gt=0).select_related("published_by")
+    return rows.annotate(accepted=Count("acceptances")).order_by("-version")
+
+
+def has_accepted(user: User, project: Project) -> bool:
+    """Whether this person accepted the current guideline; False also when none is published: then there is no work."""
+    current = current_guideline(project)
+    return current is not None and Acceptance.objects.filter(guideline=current, user=user).exists()

@@ -67,7 +67,7 @@ check: $(STAMP) ## formatting, types, import rules, templates, migrations, deplo
 
 bench: install ## NAME=… ARGS=…: one benchmark with the services it needs; its last line is one JSON object
 	@test -n "$(NAME)" && test -f "benchmarks/$(NAME).py" || { echo "Name a benchmark: make bench NAME=… with one of:"; \
-		for file in benchmarks/*.py; do name=$$(basename $$file .py); test $$name = __init__ || echo "  $$name"; done; exit 2; }
+		for file in benchmarks/*.py; do name="$$(basename "$$file" .py)"; test "$$name" = __init__ || echo "  $$name"; done; exit 2; }
 	@$(UP) --services-only --temporary -- $(BIN)/python -m benchmarks.$(NAME) $(ARGS)
 
 format: $(STAMP) ## rewrite the code and templates in the one style

@@ -16,15 +16,19 @@ Records are one JSON object a line (UTF-8, LF). Splits are `train`, `valid` or `
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
+
+from training.manifests import ContractError as ContractError
+from training.manifests import canonical_json as canonical_json
+from training.manifests import sha256_of as sha256_of
+from training.manifests import verify_manifest as verify_manifest
+from training.manifests import write_atomic as write_atomic
+from training.manifests import write_manifest as write_manifest
 
 SPEC_VERSION = 1
 ROLES = ("system", "user", "assistant")
@@ -64,10 +68,6 @@ NEEDS: dict[Kind, StageNeeds] = {
     Kind.PPO: StageNeeds(("prompts",), ("policy", "reward"), "policy"),
     Kind.EVALUATE: StageNeeds(("prompts?", "rankings?"), ("policy", "reference?", "reward?"), "report"),
 }
-
-
-class ContractError(ValueError):
-    """Something read from a run directory or a data file is wrong; the text names the place and the mend."""
 
 
 # ---------------------------------------------------------------- records
@@ -240,11 +240,6 @@ RECORDS: dict[str, type[Record]] = {
 }
 
 
-def canonical_json(row: Any) -> str:
-    """One line of JSON with sorted keys and fixed separators: the same object always gives the same bytes."""
-    return json.dumps(row, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-
-
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the objects of a JSONL file; raises ContractError with file and line."""
     with path.open(encoding="utf-8") as lines:
@@ -268,59 +263,6 @@ def read_records(kind: str, paths: Iterable[Path]) -> list[Any]:
         for path in paths
         for number, row in enumerate(read_jsonl(path), start=1)
     ]
-
-
-# ---------------------------------------------------------------- files
-
-
-def sha256_of(path: Path) -> str:
-    """Hex digest of a file, read in 1 MiB pieces."""
-    digest = hashlib.sha256()
-    with path.open("rb") as handle:
-        while block := handle.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def write_atomic(path: Path, text: str) -> None:
-    """Write through a temporary file in the same folder, fsync and rename: a reader sees the old file or the whole new one."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            out.write(text)
-            out.flush()
-            os.fsync(out.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def write_manifest(folder: Path, **facts: Any) -> str:
-    """Write `manifest.json` (path, size and sha256 of every file, and `facts`) into `folder`; return its sha256."""
-    files = [
-        {"path": str(path.relative_to(folder)), "size": path.stat().st_size, "sha256": sha256_of(path)}
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "manifest.json"
-    ]
-    write_atomic(folder / "manifest.json", canonical_json({"version": SPEC_VERSION, "files": files, **facts}) + "\n")
-    return sha256_of(folder / "manifest.json")
-
-
-def verify_manifest(folder: Path) -> dict[str, Any]:
-    """Return the manifest of `folder`; raises ContractError if it is missing or any file differs from it."""
-    try:
-        manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as problem:
-        raise ContractError(f"{folder.name}: no readable manifest.json ({problem})") from problem
-    for entry in manifest["files"]:
-        path = folder / entry["path"]
-        if not path.resolve().is_relative_to(folder.resolve()):
-            raise ContractError(f"{folder.name}: manifest names a path outside the folder: {entry['path']}")
-        if not path.is_file() or path.stat().st_size != entry["size"] or sha256_of(path) != entry["sha256"]:
-            raise ContractError(f"{folder.name}: {entry['path']} is missing or differs from the manifest")
-    return manifest
 
 
 # ---------------------------------------------------------------- spec and result

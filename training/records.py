@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
-from training.chat import TokenRow, encode_answer, encode_demonstration, encode_prompt, encode_text, end_id
+from training.chat import TokenRow, encode_answer, encode_demonstration, encode_prompt, encode_text
 from training.contracts import ContractError, DemonstrationRecord, DocumentRecord, PromptRecord, RankingRecord
 
 
@@ -79,13 +79,17 @@ def _ranking_row(record: RankingRecord, tokenizer: PreTrainedTokenizerBase) -> R
         encode_answer(tokenizer, completion["text"], finished=completion.get("finish_reason") != "length")
         for completion in record.completions
     ]
+    if record.margin and len(completions) != 2:
+        raise ContractError(f"ranking {record.id}: 'margin' is for 2 completions, not {len(completions)}; leave it out")
     prompt = encode_prompt(tokenizer, record.messages)
     return RankingRow(record.id, record.prompt_id, prompt, completions, record.ranks, record.margin)
 
 
-def document_tokens(records: Sequence[DocumentRecord], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
-    """Texts as tokens, each closed by the end token."""
-    return [[*encode_text(tokenizer, record.text), end_id(tokenizer)] for record in records]
+def document_tokens(
+    records: Sequence[DocumentRecord], tokenizer: PreTrainedTokenizerBase, separator: int
+) -> list[list[int]]:
+    """Texts as tokens, each closed by `separator`."""
+    return [[*encode_text(tokenizer, record.text), separator] for record in records]
 
 
 def _check_lengths(kind: str, ids: Sequence[str], lengths: Sequence[int], limit: int) -> None:

@@ -101,7 +101,7 @@ def decode_batch(
     check: Callable[[], None] | None = None,
 ) -> list[Sampled]:
     """One answer per prompt, all decoded together; see `generate`."""
-    _check_room(backbone, prompts, decoding.max_new_tokens, names or range(len(prompts)))
+    check_room(backbone, prompts, decoding.max_new_tokens, names or range(len(prompts)))
     device, limit = backbone.device, decoding.max_new_tokens
     stops = torch.tensor(stop_ids(backbone), device=device)
     uniform_RT = _uniforms(seeds, limit, device)
@@ -191,7 +191,8 @@ def _step(backbone: Backbone, ids: Tensor, mask: Tensor, positions: Tensor, cach
     return out.last_hidden_state[:, -1]
 
 
-def _check_room(backbone: Backbone, prompts: Sequence[Sequence[int]], limit: int, names: Sequence[int | str]) -> None:
+def check_room(backbone: Backbone, prompts: Sequence[Sequence[int]], limit: int, names: Sequence[int | str]) -> None:
+    """Raise ContractError, naming the prompt, when one is empty or leaves no room for `limit` more tokens."""
     for name, prompt in zip(names, prompts, strict=True):
         if not prompt:
             raise ContractError(f"prompt {name} has no tokens")

@@ -1,0 +1,191 @@
+"""One PPO rollout: sample, score, and what reference and critic say of every token. No weight changes here.
+
+The frozen lower layers are run once per answer and kept: reference, critic and every inner epoch go on from there.
+Axes: R answers of a rollout, b answers of a micro-batch, T answer tokens, N the micro-batch's answer tokens in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from training.answers import answer_batch
+from training.backbone import Backbone, Hidden
+from training.batches import RowBatch, micro_batches
+from training.configs import PpoConfig
+from training.critic import Critic
+from training.optimization import epoch_order
+from training.records import PromptRow
+from training.reward_model import RewardModel
+from training.sampling import Decoding, Sampled, generate, row_seed
+
+ROWS = 64  # answers decoded together
+
+
+@dataclass
+class Micro:
+    """Some answers of a rollout as one forward pass, with what is computed once per update."""
+
+    rows_b: Tensor
+    batch: RowBatch
+    hidden: Hidden
+    value_hidden: Hidden | None
+
+
+@dataclass
+class Rollout:
+    """The answers of one update and all that is known of them before the first step. Padded [R, T] tensors, fp32."""
+
+    prompts: list[PromptRow]
+    answers: list[Sampled]
+    minibatches: list[list[Micro]]
+    scores_R: Tensor  # as the reward model gives them
+    mask_RT: Tensor
+    logprobs_RT: Tensor
+    reference_RT: Tensor
+    values_RT: Tensor
+
+    @property
+    def kl_RT(self) -> Tensor:
+        """log π/π_ref per token, 0 under the mask."""
+        return torch.where(self.mask_RT, self.logprobs_RT - self.reference_RT, 0.0)
+
+
+@dataclass
+class Learner:
+    """The four models of PPO on at most two trunks, the optimiser and the names of all weights it trains."""
+
+    policy: Backbone
+    reward: RewardModel
+    critic: Critic
+    optimizer: torch.optim.Optimizer
+    policy_weights: dict[str, nn.Parameter]
+    critic_weights: dict[str, nn.Parameter]
+
+    @property
+    def weights(self) -> dict[str, nn.Parameter]:
+        """Everything a resume checkpoint must hold."""
+        return {**self.policy_weights, **self.critic_weights}
+
+
+def deal(prompts: Sequence[PromptRow], update: int, *, size: int, seed: int) -> list[tuple[PromptRow, int]]:
+    """The prompts of one update, each with its sampling seed: shuffled passes over the data laid end to end."""
+    dealt = []
+    for at in range((update - 1) * size, update * size):
+        epoch, place = divmod(at, len(prompts))
+        prompt = prompts[epoch_order(len(prompts), seed=seed, epoch=epoch)[place]]
+        dealt.append((prompt, row_seed(seed, "ppo", at)))
+    return dealt
+
+
+def collect(
+    learner: Learner,
+    dealt: Sequence[tuple[PromptRow, int]],
+    config: PpoConfig,
+    check: Callable[[], None] = lambda: None,
+) -> Rollout:
+    """Sample one answer per prompt; score it; add reference log-probabilities and the critic's values.
+
+    `check` is called often and may raise; nothing has been changed then.
+    """
+    policy, critic = learner.policy, learner.critic
+    prompts = [prompt for prompt, _ in dealt]
+    with policy.merged():
+        answers = generate(
+            policy,
+            [prompt.ids for prompt in prompts],
+            Decoding(config.max_new_tokens, config.temperature),
+            [seed for _, seed in dealt],
+            batch_rows=ROWS,
+            value_of=critic.values if critic.backbone is None else None,
+            check=check,
+        )
+    scores_R = learner.reward.score([(p.ids, a.ids) for p, a in zip(prompts, answers, strict=True)]).to(policy.device)
+    logprobs_RT = padded([answer.logprobs_T for answer in answers], policy.device)
+    captured = [answer.values_T for answer in answers if answer.values_T is not None]
+    rollout = Rollout(
+        prompts,
+        answers,
+        minibatches=split(learner, prompts, answers, config),
+        scores_R=scores_R,
+        mask_RT=padded([torch.ones(len(answer.ids)) for answer in answers], policy.device) > 0,
+        logprobs_RT=logprobs_RT,
+        reference_RT=torch.zeros_like(logprobs_RT),
+        values_RT=padded(captured, policy.device) if captured else torch.zeros_like(logprobs_RT),
+    )
+    check()
+    add_reference(learner, rollout, config.temperature)
+    return rollout
+
+
+def padded(rows: Sequence[Tensor], device: torch.device) -> Tensor:
+    """Rows of different length as one [R, T] tensor, zeros at their ends."""
+    return pad_sequence(list(rows), batch_first=True).to(device)
+
+
+def split(
+    learner: Learner, prompts: Sequence[PromptRow], answers: Sequence[Sampled], config: PpoConfig
+) -> list[list[Micro]]:
+    """Minibatches (one optimiser step each) of micro-batches (one forward each), with the frozen layers already run."""
+    rows = range(len(answers))
+    groups = [list(rows[start :: config.minibatches]) for start in range(config.minibatches)]
+    return [list(micros_of(learner, prompts, answers, group, config)) for group in groups]
+
+
+def micros_of(
+    learner: Learner, prompts: Sequence[PromptRow], answers: Sequence[Sampled], rows: Sequence[int], config: PpoConfig
+) -> Iterator[Micro]:
+    """The micro-batches of one minibatch."""
+    policy = learner.policy
+    lengths = [len(prompts[row].ids) + len(answers[row].ids) for row in rows]
+    for group in micro_batches(lengths, config.micro_tokens):
+        chosen = [rows[at] for at in group]
+        batch = answer_batch([prompts[row].ids for row in chosen], [answers[row].ids for row in chosen], policy)
+        hidden = policy.run_bottom(batch.ids_BT, layer=config.first_adapted_layer)
+        rows_b = torch.tensor(chosen, device=policy.device)
+        yield Micro(rows_b, batch, hidden, learner.critic.run_bottom(batch))
+
+
+@torch.no_grad()
+def add_reference(learner: Learner, rollout: Rollout, temperature: float) -> None:
+    """Fill in log π_ref of every token and, for a critic with its own adapter, the values."""
+    policy, critic = learner.policy, learner.critic
+    for micro in (micro for minibatch in rollout.minibatches for micro in minibatch):
+        with policy.using(None):
+            states_bTD = policy.run_top(micro.hidden)
+            found = policy.token_logprobs(
+                states_bTD, micro.batch.ids_BT, micro.batch.response_BT, temperature=temperature
+            )
+        place(rollout.reference_RT, rollout, micro, found.logprobs_N)
+        if critic.backbone is not None:
+            values_N = critic.read(micro.batch, micro.value_hidden, found.states_ND)
+            place(rollout.values_RT, rollout, micro, values_N)
+
+
+def take(x_RT: Tensor, rollout: Rollout, micro: Micro) -> Tensor:
+    """The micro-batch's tokens of a rollout tensor, flat, in the order of `token_logprobs`."""
+    return x_RT[micro.rows_b][rollout.mask_RT[micro.rows_b]]
+
+
+def place(x_RT: Tensor, rollout: Rollout, micro: Micro, values_N: Tensor) -> None:
+    """The inverse of `take`."""
+    part_bT = torch.zeros_like(x_RT[micro.rows_b])
+    part_bT[rollout.mask_RT[micro.rows_b]] = values_N
+    x_RT[micro.rows_b] = part_bT
+
+
+@torch.no_grad()
+def mean_entropy(learner: Learner, rollout: Rollout, temperature: float) -> float:
+    """Entropy of the policy in nats per answer token."""
+    total = 0.0
+    for micro in (micro for minibatch in rollout.minibatches for micro in minibatch):
+        states_bTD = learner.policy.run_top(micro.hidden)
+        found = learner.policy.token_logprobs(
+            states_bTD, micro.batch.ids_BT, micro.batch.response_BT, temperature=temperature
+        )
+        total += float(found.entropy_N.sum())
+    return total / int(rollout.mask_RT.sum())

@@ -56,7 +56,7 @@ test: install browser ## all tests with real services on fresh data (ARGS=… go
 check: $(STAMP) ## formatting, types, import rules, templates, migrations, deployment settings
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
-	$(BIN)/mypy
+	$(BIN)/mypy labeling training
 	$(BIN)/lint-imports
 	$(BIN)/djlint templates --check --lint --quiet
 	@$(UP) --services-only --fast --temporary -- $(BIN)/python manage.py makemigrations --check --dry-run

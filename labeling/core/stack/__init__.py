@@ -8,5 +8,7 @@ guard       a tiny program that ends everything when the supervisor is killed
 postgres    a private cluster: initdb, version check, readiness
 valkey      the broker
 application web server, workers, beat
+guardline   our end of the guard's pipe
 supervisor  start in order, watch, restart with back-off, stop in order
+startup     what `manage.py up` does, step by step
 """

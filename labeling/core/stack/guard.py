@@ -16,11 +16,14 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Iterable
 
 
-def read_orders(lines):
+def read_orders(lines: Iterable[str]) -> tuple[dict[int, tuple[int, float]], list[str], list[str]] | None:
     """Follow the orders until the pipe closes: what is left to end, or None after `done`."""
-    children, sweeps, folders = {}, [], []
+    children: dict[int, tuple[int, float]] = {}
+    sweeps: list[str] = []
+    folders: list[str] = []
     for line in lines:
         verb, _, rest = line.strip().partition(" ")
         if verb == "remember":
@@ -37,7 +40,7 @@ def read_orders(lines):
     return children, sweeps, folders
 
 
-def group_is_alive(pid):
+def group_is_alive(pid: int) -> bool:
     """Whether any process of the group is there. (One that has ended but was not collected counts, for a moment.)"""
     try:
         os.killpg(pid, 0)
@@ -48,7 +51,7 @@ def group_is_alive(pid):
     return not only_zombies(pid)
 
 
-def only_zombies(group):
+def only_zombies(group: int) -> bool:
     """On Linux: whether every process of the group has ended and merely was not collected by its parent."""
     seen = False
     for name in os.listdir("/proc") if os.path.isdir("/proc/self") else []:
@@ -64,7 +67,7 @@ def only_zombies(group):
     return seen
 
 
-def end(pid, number, seconds):
+def end(pid: int, number: int, seconds: float) -> None:
     """Ask the leader, wait, then kill the whole group."""
     try:
         os.kill(pid, number)
@@ -79,7 +82,7 @@ def end(pid, number, seconds):
         pass
 
 
-def sweep(mark):
+def sweep(mark: str) -> None:
     """Kill every process that carries the mark, except this one."""
     needle = f"LOOP_STACK={mark}".encode()
     for name in os.listdir("/proc") if os.path.isdir("/proc/self") else []:
@@ -92,7 +95,7 @@ def sweep(mark):
             continue
 
 
-def main():
+def main() -> None:
     """Wait for the end of the pipe; then the newest process first, the servers last."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)

@@ -17,8 +17,8 @@ from types import FrameType
 from typing import IO
 
 from labeling.core.errors import Unavailable
-from labeling.core.stack import guard
 from labeling.core.stack.directory import DataDirectory
+from labeling.core.stack.guardline import GuardLine
 from labeling.core.stack.processes import Process, Service, die_with_parent, marked_processes
 
 LONGEST_PAUSE = 30.0  # seconds between two restarts of a process that keeps crashing
@@ -57,7 +57,9 @@ class Supervisor:
         for end in (self.bell, ringer):
             end.setblocking(False)
         self.selector.register(self.bell, selectors.EVENT_READ)
-        self.guard = self.start_guard()
+        self.guard = GuardLine(directory)
+        if sweep:
+            self.guard.tell(f"sweep {mark}")
 
     # ---- signals
 
@@ -86,35 +88,6 @@ class Supervisor:
         if self.stop_signals:
             raise Interrupted
 
-    # ---- the guard
-
-    def start_guard(self) -> subprocess.Popen[str]:
-        """The process that cleans up should this one be killed; it holds the directory's lock until it has."""
-        started = subprocess.Popen(
-            [sys.executable, "-I", "-S", guard.__file__],
-            stdin=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            pass_fds=(self.directory.lock_fd,),
-            env={},
-        )
-        self.guard_pipe(started).reconfigure(line_buffering=True)  # type: ignore[attr-defined]
-        self.tell(f"sweep {self.mark}", started) if self.sweep else None
-        if self.directory.temporary:
-            self.tell(f"remove {self.directory.path}", started)
-        return started
-
-    @staticmethod
-    def guard_pipe(started: subprocess.Popen[str]) -> IO[str]:
-        """Our end of the guard's pipe."""
-        assert started.stdin is not None
-        return started.stdin
-
-    def tell(self, order: str, started: subprocess.Popen[str] | None = None) -> None:
-        """Send the guard one order; a guard that was killed cannot hear it, and PDEATHSIG remains."""
-        with contextlib.suppress(BrokenPipeError):
-            self.guard_pipe(started or self.guard).write(order + "\n")
-
     # ---- starting and watching
 
     def start(self, service: Service) -> None:
@@ -135,7 +108,7 @@ class Supervisor:
     def launch(self, service: Service) -> Process:
         """One new process, known to the guard, its output followed."""
         process = Process(service, log=self.directory.log(service.name), piped=self.echo and service.tier > 1)
-        self.tell(f"remember {process.pid} {int(process.first_signal)} {service.guard_seconds}")
+        self.guard.tell(f"remember {process.pid} {int(process.first_signal)} {service.guard_seconds}")
         self.follow(process)
         return process
 
@@ -174,6 +147,13 @@ class Supervisor:
             shown = f"\033[{COLOURS.get(name, 0)}m{head}\033[0m" if sys.stdout.isatty() else head
             print(shown, line, flush=True)
 
+    def report(self, child: Child, news: str) -> None:
+        """Say that something went wrong; beside a person's command it goes to stderr."""
+        if self.echo:
+            self.say(child.service.name, news)
+        else:
+            print(f"{child.service.name}: {news}", file=sys.stderr, flush=True)
+
     def tend(self) -> None:
         """Restart what has crashed, after a pause that doubles with every crash in a row."""
         now = time.monotonic()
@@ -187,7 +167,9 @@ class Supervisor:
                 child.crashes += 1
                 child.restart_at = now + pause
                 self.retire(child.process)
-                self.say(child.service.name, f"ended with code {code}; starting it again in {pause:.1f} s")
+                self.report(
+                    child, f"ended with code {code}; starting it again in {pause:.1f} s (log: {child.process.log})"
+                )
             elif now >= child.restart_at:
                 child.restart_at = 0.0
                 child.process = self.launch(child.service)
@@ -195,7 +177,7 @@ class Supervisor:
     def retire(self, process: Process) -> None:
         """A process is gone: end the rest of its group and let the guard forget it."""
         process.kill_group()
-        self.tell(f"forget {process.pid}")
+        self.guard.tell(f"forget {process.pid}")
 
     def watch(self) -> None:
         """Until a stop is asked for."""
@@ -211,7 +193,7 @@ class Supervisor:
         log = self.directory.log(name)
         begin = log.stat().st_size if log.exists() else 0
         process = Process(service, log=log, piped=False)
-        self.tell(f"remember {process.pid} {int(signal.SIGTERM)} 2")
+        self.guard.tell(f"remember {process.pid} {int(signal.SIGTERM)} 2")
         try:
             while process.is_running():
                 self.pump(0.03)
@@ -229,7 +211,7 @@ class Supervisor:
             popen = subprocess.Popen(list(argv), env=dict(env), preexec_fn=die_with_parent(signal.SIGTERM))
         except OSError as problem:
             raise Unavailable(f"{argv[0]} cannot be started: {problem.strerror}.") from None
-        self.tell(f"remember {popen.pid} {int(signal.SIGTERM)} 2")
+        self.guard.tell(f"remember {popen.pid} {int(signal.SIGTERM)} 2")
         passed, patience = 0, float("inf")
         while popen.poll() is None:
             self.pump(0.1)
@@ -241,7 +223,7 @@ class Supervisor:
                     popen.send_signal(number)
             elif time.monotonic() > patience:
                 popen.kill()
-        self.tell(f"forget {popen.pid}")
+        self.guard.tell(f"forget {popen.pid}")
         return popen.returncode if popen.returncode >= 0 else 128 - popen.returncode
 
     # ---- stopping
@@ -256,10 +238,7 @@ class Supervisor:
                 if pid != os.getpid():
                     with contextlib.suppress(ProcessLookupError, PermissionError):
                         os.kill(pid, signal.SIGKILL)
-        self.tell("done")
-        with contextlib.suppress(BrokenPipeError):
-            self.guard_pipe(self.guard).close()
-        self.guard.wait()
+        self.guard.close()
         self.selector.close()
         self.bell.close()
         self.ringer.close()

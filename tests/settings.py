@@ -34,6 +34,9 @@ if "REDIS_URL" in os.environ:
     os.environ["REDIS_URL"] = urlunsplit(urlsplit(os.environ["REDIS_URL"])._replace(path=f"/{number}"))
 
 from labeling.settings import *  # noqa: E402, F403
+from labeling.settings import DATABASES  # noqa: E402
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+if "TEST_DATABASE" in os.environ:  # several runs beside each other on one server
+    DATABASES["default"]["TEST"] = {"NAME": os.environ["TEST_DATABASE"]}

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 
 import redis
-from celery import current_app
 from django.conf import settings
 from django.db import transaction
 from kombu.exceptions import OperationalError
+
+from labeling.celery import app
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +19,7 @@ def wake(task: str, *args: object) -> None:
 
     def publish() -> None:
         try:
-            current_app.send_task(task, args=args, retry=False, expires=300)
+            app.send_task(task, args=args, retry=False, expires=300)
         except (OperationalError, OSError, redis.RedisError) as problem:
             log.warning("could not wake %s: %s; the sweep will find the row", task, problem)
 

@@ -11,13 +11,14 @@ BIN := $(VENV)/bin
 BASE_MODEL_DIR := var/models/SmolLM2-135M-Instruct
 LOCKS := requirements.lock requirements-model.lock
 UP := $(BIN)/python manage.py up
-CODE := manage.py labeling training tests benchmarks
+CODE := manage.py labeling training tests benchmarks docker
+CHECKS := check-style check-types check-imports check-templates check-migrations check-deployment
 
 # What the stamp of the virtual environment stands for: both lock files and the interpreter.
 FINGERPRINT := $(shell { cat $(LOCKS); $(PYTHON) -VV; } 2>/dev/null | cksum | tr ' ' '-')
 STAMP := $(VENV)/.stamp-$(FINGERPRINT)
 
-.PHONY: help install demo run test check bench format clean browser
+.PHONY: help install demo run test check bench format clean browser $(CHECKS)
 
 help: ## list the commands
 	@echo "Loop: human feedback, closed loop. Commands:"
@@ -53,27 +54,39 @@ browser: $(STAMP) # a Chromium for the browser tests, when there is none; withou
 test: install browser ## all tests with real services on fresh data (ARGS=… goes to pytest)
 	@$(UP) --services-only --fast --temporary -- $(BIN)/python -m pytest -n 2 $(ARGS)
 
-check: $(STAMP) ## formatting, types, import rules, templates, migrations, deployment settings
+check: $(STAMP) ## style, types, import rules, templates, migrations, deployment settings (all of them, even when one fails)
+	@$(MAKE) --no-print-directory --keep-going $(CHECKS)
+	@echo "All checks passed."
+
+check-style: $(STAMP)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
+
+check-types: $(STAMP)
 	$(BIN)/mypy labeling training
-	$(BIN)/lint-imports
-	$(BIN)/djlint templates --check --lint --quiet
+
+check-imports: $(STAMP)
+	@XDG_RUNTIME_DIR=$${XDG_RUNTIME_DIR:-/tmp} $(BIN)/lint-imports
+
+check-templates: $(STAMP)
+	$(BIN)/djlint templates --lint --quiet
+
+check-migrations: $(STAMP)
 	@$(UP) --services-only --fast --temporary -- $(BIN)/python manage.py makemigrations --check --dry-run
+
+check-deployment: $(STAMP)
 	@SECRET_KEY="$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))')" LOOP_EMBEDDED=0 \
 		DATABASE_URL=postgresql://loop@127.0.0.1/loop REDIS_URL=redis://127.0.0.1/0 ALLOWED_HOSTS=loop.example \
-		$(BIN)/python -W error manage.py check --deploy --fail-level WARNING
-	@echo "All checks passed."
+		$(BIN)/python manage.py check --deploy --fail-level WARNING
 
 bench: install ## NAME=… ARGS=…: one benchmark with the services it needs; its last line is one JSON object
 	@test -n "$(NAME)" && test -f "benchmarks/$(NAME).py" || { echo "Name a benchmark: make bench NAME=… with one of:"; \
 		for file in benchmarks/*.py; do name="$$(basename "$$file" .py)"; test "$$name" = __init__ || echo "  $$name"; done; exit 2; }
 	@$(UP) --services-only --temporary -- $(BIN)/python -m benchmarks.$(NAME) $(ARGS)
 
-format: $(STAMP) ## rewrite the code and templates in the one style
+format: $(STAMP) ## rewrite the code in the one style
 	$(BIN)/ruff check --fix $(CODE)
 	$(BIN)/ruff format $(CODE)
-	$(BIN)/djlint templates --reformat --quiet || true
 
 clean: ## remove the virtual environment and caches; data under var/ stays
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -97,8 +97,8 @@ def sweep(mark: str) -> None:
 
 def main() -> None:
     """Wait for the end of the pipe; then the newest process first, the servers last."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    for unwanted in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(unwanted, signal.SIG_IGN)
     left = read_orders(sys.stdin)
     if left is None:
         return

@@ -269,7 +269,18 @@ def load_backbone(
     model, tokenizer = load_model(path, device=device, dtype=dtype, layers=layers, head=head)
     backbone = Backbone(model, tokenizer, device, dtype, str(path))
     backbone.splits = _splits_exactly(backbone)
+    if head == "language":
+        _check_output_layer(backbone)
     return backbone
+
+
+@torch.no_grad()
+def _check_output_layer(backbone: Backbone) -> None:
+    """Refuse models that scale or cap their logits after the output layer: their probabilities would be wrong here."""
+    ids = torch.arange(4, device=backbone.device)[None, :] % backbone.model.config.vocab_size
+    own = backbone.model(input_ids=ids, use_cache=False).logits.float()
+    if not torch.allclose(backbone.logits(backbone.run_top(backbone.run_bottom(ids))), own, rtol=1e-2, atol=1e-2):
+        raise ContractError(f"{type(backbone.model).__name__} changes its logits after the output layer: not supported")
 
 
 @torch.no_grad()

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import factory
 from django.utils import timezone
 
+from labeling.checkpoints.models import Checkpoint
+from labeling.core.files import artifact_path
+from labeling.datasets.models import Snapshot
 from labeling.people.models import Role, User
 from labeling.projects.models import Acceptance, Guideline, Membership, Project
 from labeling.prompts.models import Prompt
+from labeling.runs.models import Run
+from training.configs import config_for
+from training.contracts import canonical_json, sha256_of, write_atomic
 
 PASSWORD = "correct horse battery staple"
 
@@ -92,3 +99,54 @@ class PromptFactory(factory.django.DjangoModelFactory[Prompt]):
     summary = factory.LazyAttribute(lambda prompt: prompt.text[:200])
     split = Prompt.Split.TRAIN
     content_hash = factory.Sequence(lambda n: f"{n:064x}")
+
+
+class CheckpointFactory(factory.django.DjangoModelFactory[Checkpoint]):
+    """A policy without files; `kind` and `path` make it something else."""
+
+    class Meta:
+        model = Checkpoint
+
+    project = factory.SubFactory(ProjectFactory)
+    kind = Checkpoint.Kind.POLICY
+    name = factory.Sequence(lambda n: f"checkpoint-{n}")
+    path = factory.LazyAttribute(lambda checkpoint: f"runs/{checkpoint.name}/output")
+
+
+class SnapshotFactory(factory.django.DjangoModelFactory[Snapshot]):
+    """A ready snapshot whose one file holds `records` (rows of the contract), written under the artifact root."""
+
+    class Meta:
+        model = Snapshot
+
+    class Params:
+        records = factory.LazyFunction(list)
+
+    project = factory.SubFactory(ProjectFactory)
+    kind = Snapshot.Kind.PROMPTS
+    name = factory.Sequence(lambda n: f"snapshot-{n}")
+    rows = factory.LazyAttribute(lambda snapshot: len(snapshot.records) or 1)
+    state = Snapshot.State.READY
+    path = factory.LazyAttribute(lambda snapshot: f"snapshots/{snapshot.name}-{uuid.uuid4().hex[:8]}")
+    files = factory.LazyAttribute(lambda snapshot: write_records(snapshot.path, snapshot.kind, snapshot.records))
+
+
+def write_records(path: str, kind: str, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A JSONL file of these rows; returns what Snapshot.files says of it."""
+    folder = artifact_path(path)
+    folder.mkdir(parents=True)
+    file = folder / f"{kind}.jsonl"
+    write_atomic(file, "".join(canonical_json(record) + "\n" for record in records))
+    return [{"path": file.name, "size": file.stat().st_size, "sha256": sha256_of(file), "rows": len(records)}]
+
+
+class RunFactory(factory.django.DjangoModelFactory[Run]):
+    """A queued PPO run without inputs or data: for lists and pages, not for starting."""
+
+    class Meta:
+        model = Run
+
+    project = factory.SubFactory(ProjectFactory)
+    kind = Run.Kind.PPO
+    name = factory.Sequence(lambda n: f"run-{n}")
+    config = factory.LazyAttribute(lambda run: config_for(run.kind, {}).to_dict())

@@ -56,7 +56,7 @@ def train(session: Session) -> Metrics:
             session.note(f"stopped before update {update}: KL {facts['objective/kl']:.2f} exceeds {config.kl_stop}")
             kept["stopped_at"] = update
             break
-        facts |= learn(session, learner, rollout, update, kept["kl_coef"])
+        facts |= learn(learner, rollout, update, kept["kl_coef"], config, seed=session.spec.seed)
         kept.setdefault("before", result_numbers(facts))
         if config.kl_target:
             kl, target = facts["objective/kl"], config.kl_target
@@ -149,15 +149,16 @@ def advantages_and_returns(rollout: Rollout, config: PpoConfig, kl_coef: float) 
     return advantages_RT, returns_RT
 
 
-def learn(session: Session, learner: Learner, rollout: Rollout, update: int, kl_coef: float) -> dict[str, float]:
+def learn(
+    learner: Learner, rollout: Rollout, update: int, kl_coef: float, config: PpoConfig, *, seed: int
+) -> dict[str, float]:
     """The optimiser steps of one update; return what to log of them."""
-    config: PpoConfig = session.config
     targets = advantages_and_returns(rollout, config, kl_coef)
     step = (update - 1) * config.inner_epochs * config.minibatches
     seen: list[dict[str, float]] = []
     for epoch in range(config.inner_epochs):
         order = list(range(config.minibatches))
-        random.Random(f"{session.spec.seed}:{update}:{epoch}").shuffle(order)
+        random.Random(f"{seed}:{update}:{epoch}").shuffle(order)
         for at in order:
             step += 1
             parts = accumulate(

@@ -77,6 +77,8 @@ def start_services(supervisor: Supervisor, options: Options) -> dict[str, str]:
     directory, mark = supervisor.directory, {MARK: supervisor.mark}
     ports = directory.ports()
     env = {**os.environ, **mark, "LOOP_VAR": str(directory.path), "PYTHONUNBUFFERED": "1"}
+    if env.get("DJANGO_SETTINGS_MODULE") == "labeling.settings":
+        del env["DJANGO_SETTINGS_MODULE"]  # everybody's default; a command such as pytest has its own
     if not os.environ.get("DATABASE_URL"):
         supervisor.start(postgres_service(directory, ports, mark=mark, fast=options.fast))
         env |= {"DATABASE_URL": ports.database_url(), "LOOP_EMBEDDED": "1"}

@@ -74,3 +74,8 @@ def has_accepted(user: User, project: Project) -> bool:
     """Whether this person accepted the current guideline; False also when none is published: then there is no work."""
     current = current_guideline(project)
     return current is not None and Acceptance.objects.filter(guideline=current, user=user).exists()
+
+
+def fresh(project: Project) -> Project:
+    """A copy read anew: a form may write on it without touching the one the page shows."""
+    return Project.objects.get(pk=project.pk)

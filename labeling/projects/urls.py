@@ -2,8 +2,25 @@
 
 from django.urls import path
 
-from labeling.projects import views
+from labeling.projects import guidelines, people, views
+
+P = "p/<slug:slug>/"
 
 urlpatterns = [
     path("projects/", views.projects, name="projects"),
+    path("projects/new/", views.project_new, name="project-new"),
+    path("invitation/<str:secret>/", people.invitation, name="invitation"),
+    path(P + "settings/", views.project_settings, name="project-settings"),
+    path(P + "settings/pause/", views.project_pause, name="project-pause"),
+    path(P + "people/", people.people, name="people"),
+    path(P + "people/invite/", people.person_invite, name="person-invite"),
+    path(P + "people/invitations/<int:invitation_id>/withdraw/", people.invitation_revoke, name="invitation-revoke"),
+    path(P + "people/<int:membership_id>/role/", people.person_role, name="person-role"),
+    path(P + "people/<int:membership_id>/pause/", people.person_pause, name="person-pause"),
+    path(P + "people/<int:membership_id>/resume/", people.person_resume, name="person-resume"),
+    path(P + "guideline/", guidelines.guideline, name="guideline"),
+    path(P + "guideline/edit/", guidelines.guideline_edit, name="guideline-edit"),
+    path(P + "guideline/publish/", guidelines.guideline_publish, name="guideline-publish"),
+    path(P + "guideline/<int:version>/", guidelines.guideline, name="guideline-version"),
+    path(P + "guideline/<int:version>/accept/", guidelines.guideline_accept, name="guideline-accept"),
 ]

@@ -67,6 +67,9 @@ class Prompt(models.Model):
     split = models.CharField(max_length=5, choices=Split.choices)
     state = models.CharField(max_length=12, choices=State.choices, default=State.ACTIVE)
     content_hash = models.CharField(max_length=64)
+    prefix_hash = models.CharField(
+        max_length=32, blank=True, help_text="Of a long beginning; equal ones are duplicates."
+    )
     metadata = models.JSONField(default=dict)
     imported = models.ForeignKey(PromptImport, null=True, on_delete=models.SET_NULL, related_name="prompts")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -76,6 +79,7 @@ class Prompt(models.Model):
         indexes = [
             models.Index(fields=["project", "state", "split", "-id"], name="prompt_lists"),
             models.Index(fields=["project", "owner_key"], name="prompt_owner"),
+            models.Index(fields=["project", "prefix_hash"], condition=~models.Q(prefix_hash=""), name="prompt_prefix"),
         ]
 
     def __str__(self) -> str:

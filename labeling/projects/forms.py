@@ -1,0 +1,134 @@
+"""Forms of a project."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from labeling.people.models import Role
+from labeling.projects.models import Membership, Project
+
+
+class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Every setting, in groups; services write them."""
+
+    GROUPS = (
+        ("The project", ["name", "description"]),
+        ("Work", ["completions_per_comparison", "overlap", "lease_minutes", "daily_goal", "asks_strength"]),
+        ("Prompts and their split", ["valid_percent", "test_percent", "prompts_per_owner"]),
+        (
+            "Rounds",
+            [
+                "autopilot",
+                "demonstrations_target",
+                "comparisons_target",
+                "evaluation_target",
+                "min_reward_accuracy",
+                "max_kl",
+            ],
+        ),
+    )
+
+    class Meta:
+        model = Project
+        fields = [
+            "name",
+            "description",
+            "completions_per_comparison",
+            "overlap",
+            "lease_minutes",
+            "daily_goal",
+            "asks_strength",
+            "valid_percent",
+            "test_percent",
+            "prompts_per_owner",
+            "autopilot",
+            "demonstrations_target",
+            "comparisons_target",
+            "evaluation_target",
+            "min_reward_accuracy",
+            "max_kl",
+        ]
+        labels = {
+            "completions_per_comparison": "Completions to rank at once (K)",
+            "overlap": "People per task",
+            "lease_minutes": "Minutes a task stays reserved",
+            "daily_goal": "Tasks a day",
+            "asks_strength": "Ask how much better when K is 2",
+            "valid_percent": "Validation, percent of owners",
+            "test_percent": "Test, percent of owners",
+            "prompts_per_owner": "Prompts of one owner at most",
+            "autopilot": "Rounds go on by themselves",
+            "demonstrations_target": "Demonstrations a round",
+            "comparisons_target": "Rankings a round",
+            "evaluation_target": "Rankings that only evaluate",
+            "min_reward_accuracy": "Reward model must reach (accuracy)",
+            "max_kl": "Policy may move by (KL)",
+        }
+        help_texts = {
+            "completions_per_comparison": "Two to nine.",
+            "overlap": "How many different people judge the same task.",
+            "lease_minutes": "Renewed with every saved draft.",
+            "daily_goal": "Shown to labelers as a quiet count.",
+            "valid_percent": "Fixed once prompts are imported.",
+            "test_percent": "Never trained on. Fixed once prompts are imported.",
+            "prompts_per_owner": "More are left out at import and counted.",
+            "autopilot": "When each threshold below is met.",
+            "min_reward_accuracy": "On held-out rankings; 0.5 is a coin.",
+        }
+
+    def groups(self) -> list[tuple[str, list[Any]]]:
+        """(legend, fields) for the template."""
+        return [(legend, [self[name] for name in names]) for legend, names in self.GROUPS]
+
+
+class InviteForm(forms.Form):
+    """One invitation."""
+
+    email = forms.EmailField(label="E-mail", max_length=254)
+    role = forms.ChoiceField(choices=Role.choices, initial=Role.CONTRACTOR)
+
+
+class AcceptInvitationForm(forms.Form):
+    """What an invited person adds; the service checks the password."""
+
+    name = forms.CharField(max_length=120, label="Your name", widget=forms.TextInput(attrs={"autocomplete": "name"}))
+    password = forms.CharField(
+        strip=False,
+        help_text="At least 12 characters.",
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+
+class MembersFilter(forms.Form):
+    """Filters of the list of people; they live in the address."""
+
+    text = forms.CharField(
+        required=False, max_length=100, label="Name or e-mail", widget=forms.TextInput(attrs={"type": "search"})
+    )
+    role = forms.ChoiceField(required=False, choices=[("", "Every role"), *Role.choices])
+    state = forms.ChoiceField(required=False, choices=[("", "Every state"), *Membership.State.choices])
+
+
+class RoleForm(forms.Form):
+    """Another role."""
+
+    role = forms.ChoiceField(choices=Role.choices)
+
+
+class PauseForm(forms.Form):
+    """Why somebody is paused."""
+
+    reason = forms.CharField(max_length=300, widget=forms.Textarea(attrs={"rows": 3}), help_text="The person reads it.")
+
+
+class GuidelineForm(forms.Form):
+    """The draft, in Markdown."""
+
+    body = forms.CharField(
+        strip=False,
+        label="Text",
+        help_text="Markdown. Say what a good answer is, in which order the criteria count, and give examples.",
+        widget=forms.Textarea(attrs={"class": "long", "rows": 24, "spellcheck": "true"}),
+    )

@@ -1,0 +1,97 @@
+"""Pages of the guideline: read, write, publish, accept."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from labeling.core.errors import BadInput
+from labeling.people.models import Role
+from labeling.projects import selectors, services
+from labeling.projects.access import ProjectRequest, member
+from labeling.projects.forms import GuidelineForm
+
+page = require_http_methods(["GET", "HEAD", "POST"])
+
+
+@member()
+@require_safe
+def guideline(request: ProjectRequest, slug: str, version: int | None = None) -> HttpResponse:
+    """The current version, or an earlier one, with the history."""
+    history = list(selectors.published_guidelines(request.project))
+    shown = next((one for one in history if version in {None, one.version}), None)
+    if version is not None and shown is None:
+        raise Http404
+    draft = selectors.guideline_draft(request.project) if request.membership.role == Role.ADMIN else None
+    context = {
+        "shown": shown,
+        "history": history,
+        "current": history[0] if history else None,
+        "accepted": selectors.has_accepted(request.user, request.project),
+        "draft_differs": draft is not None and (not history or draft.body != history[0].body),
+    }
+    return render(request, "projects/guideline.html", context)
+
+
+@member(Role.ADMIN)
+@page
+def guideline_edit(request: ProjectRequest, slug: str) -> HttpResponse:
+    """Write the draft; `preview` shows it without saving, `publish` saves and goes on to the confirmation."""
+    draft = selectors.guideline_draft(request.project) or selectors.current_guideline(request.project)
+    form = GuidelineForm(request.POST or None, initial={"body": draft.body if draft else ""})
+    preview = None
+    if request.method == "POST" and form.is_valid():
+        body = form.cleaned_data["body"].replace("\r\n", "\n")
+        if "preview" in request.POST:
+            preview = body
+        else:
+            try:
+                services.save_guideline_draft(project=request.project, body=body, by=request.user)
+            except BadInput as problem:
+                form.add_error(problem.field or None, problem.detail)
+            else:
+                if "publish" in request.POST:
+                    return redirect("guideline-publish", slug)
+                messages.success(request, "The draft is saved. Nobody else sees it before you publish.")
+                return redirect("guideline-edit", slug)
+    status = 400 if form.is_bound and not form.is_valid() else 200
+    return render(request, "projects/guideline_edit.html", {"form": form, "preview": preview}, status=status)
+
+
+@member(Role.ADMIN)
+@page
+def guideline_publish(request: ProjectRequest, slug: str) -> HttpResponse:
+    """Say who must accept again, then publish."""
+    if request.method == "POST":
+        published = services.publish_guideline(project=request.project, by=request.user)
+        messages.success(request, f"Version {published.version} is published.")
+        return redirect("guideline", slug)
+    current = selectors.current_guideline(request.project)
+    people = selectors.members(request.project).exclude(role=Role.ENGINEER).filter(user__is_active=True).count()
+    facts = [
+        f"It becomes version {current.version + 1 if current else 1} and can never be changed; mistakes need another version.",
+        f"{people} {'person' if people == 1 else 'people'} must accept it before they get more work.",
+        "Work in progress keeps the version it was begun under.",
+    ]
+    context = {
+        "title": "Publish this guideline?",
+        "facts": facts,
+        "action": "Publish",
+        "back": reverse("guideline-edit", args=[slug]),
+    }
+    return render(request, "components/confirm.html", context)
+
+
+@member()
+@require_POST
+def guideline_accept(request: ProjectRequest, slug: str, version: int) -> HttpResponse:
+    """Record that this person has read the version."""
+    found = selectors.published_guidelines(request.project).filter(version=version).first()
+    if found is None:
+        raise Http404
+    services.accept_guideline(guideline=found, user=request.user)
+    messages.success(request, "Thank you. You can begin.")
+    return redirect(selectors.start_page(request.membership))

@@ -1,0 +1,117 @@
+"""Invitations: a single-use link whose secret is kept only as a hash (AUTHN-1)."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import timedelta
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import models, transaction
+from django.utils import timezone
+
+from labeling.core import audit
+from labeling.core.errors import BadInput, Conflict, NotAllowed, NotFound
+from labeling.people.models import Role, User
+from labeling.projects.models import Invitation, Membership, Project
+
+LIFETIME = timedelta(hours=72)
+UNUSABLE = "This invitation was used, withdrawn or is older than 72 hours. Ask the admin who sent it for a new one."
+
+
+def digest(secret: str) -> str:
+    """What the database keeps of a secret."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+@transaction.atomic
+def invite(*, project: Project, email: str, role: str, by: User) -> tuple[Invitation, str]:
+    """A new invitation and the secret of its link, which nobody can read again. Earlier open ones to this address end.
+
+    Raises BadInput for a bad address or role, Conflict when the person is a member already.
+    """
+    email = User.objects.normalize_email(email.strip())
+    try:
+        validate_email(email)
+    except ValidationError as problem:
+        raise BadInput("That is no e-mail address; it looks like name@example.org.", field="email") from problem
+    if role not in Role.values:
+        raise BadInput(f"There is no role {role}; choose from {', '.join(Role.values)}.", field="role")
+    if Membership.objects.filter(project=project, user__email__iexact=email).exists():
+        raise Conflict(f"{email} is in this project already.", field="email")
+    now = timezone.now()
+    usable(project).filter(email__iexact=email).update(revoked_at=now)
+    secret = secrets.token_urlsafe(32)
+    invitation = Invitation.objects.create(
+        project=project, email=email, role=role, digest=digest(secret), invited_by=by, expires_at=now + LIFETIME
+    )
+    audit.record("invited", invitation, by=by, after={"role": role})
+    return invitation, secret
+
+
+def usable(project: Project | None = None) -> models.QuerySet[Invitation]:
+    """Invitations whose link still works."""
+    rows = Invitation.objects.filter(accepted_at=None, revoked_at=None, expires_at__gt=timezone.now())
+    return rows if project is None else rows.filter(project=project)
+
+
+def find(secret: str) -> Invitation:
+    """The invitation behind a link; NotFound, in the same words, for a wrong, used, withdrawn or old one."""
+    invitation = usable().select_related("project", "invited_by").filter(digest=digest(secret)).first()
+    if invitation is None:
+        raise NotFound(UNUSABLE)
+    return invitation
+
+
+@transaction.atomic
+def revoke_invitation(*, invitation: Invitation, by: User) -> Invitation:
+    """Withdraw an invitation that nobody has used."""
+    locked = Invitation.objects.select_for_update().get(pk=invitation.pk)
+    if locked.accepted_at:
+        raise Conflict(f"{locked.email} has accepted already: pause the member instead.")
+    if locked.revoked_at is None:
+        locked.revoked_at = timezone.now()
+        locked.save(update_fields=["revoked_at"])
+        audit.record("withdrew", locked, by=by)
+    return locked
+
+
+@transaction.atomic
+def accept_invitation(*, secret: str, name: str = "", password: str = "", user: User | None = None) -> User:
+    """Use an invitation up: make the account it is for, or let the signed-in `user` it is for join.
+
+    Raises NotFound for a link that does not work (any more), NotAllowed for somebody else's, BadInput for a weak password.
+    """
+    invitation = find(secret)
+    locked = Invitation.objects.select_for_update().get(pk=invitation.pk)
+    if locked.accepted_at or locked.revoked_at:
+        raise NotFound(UNUSABLE)
+    known = User.objects.filter(email__iexact=locked.email).first()
+    if known is None:
+        known = new_account(email=locked.email, name=name, password=password)
+    elif user is None or user.pk != known.pk:
+        raise NotAllowed(f"There is an account for {locked.email}: sign in with it, then open the link again.")
+    if Membership.objects.filter(project=locked.project, user=known).exists():
+        raise Conflict("You are in this project already.")
+    place = Membership.objects.create(project=locked.project, user=known, role=locked.role)
+    locked.accepted_by, locked.accepted_at = known, timezone.now()
+    locked.save(update_fields=["accepted_by", "accepted_at"])
+    audit.record("accepted", locked, by=known)
+    audit.record("joined", place, by=known, after={"role": place.role})
+    return known
+
+
+def new_account(*, email: str, name: str, password: str) -> User:
+    """An account for an invited person; BadInput names what is wrong."""
+    name = " ".join(name.split())
+    if not name:
+        raise BadInput("Write the name that colleagues should see.", field="name")
+    try:
+        validate_password(password, User(email=email, name=name))
+    except ValidationError as problem:
+        raise BadInput(" ".join(problem.messages), field="password") from problem
+    user = User.objects.create_user(email, password, name=name)
+    audit.record("created", user, by=user)
+    return user

@@ -1,0 +1,145 @@
+"""Pages about the people of a project, and the page behind an invitation's link."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from labeling.core.errors import BadInput, Conflict
+from labeling.core.pagination import paginate
+from labeling.people.models import Role, User
+from labeling.projects import invitations, selectors, services
+from labeling.projects.access import ProjectRequest, member
+from labeling.projects.forms import AcceptInvitationForm, InviteForm, MembersFilter, PauseForm, RoleForm
+from labeling.projects.models import Invitation, Membership
+
+page = require_http_methods(["GET", "HEAD", "POST"])
+
+
+@member(Role.ADMIN)
+@require_safe
+def people(request: ProjectRequest, slug: str) -> HttpResponse:
+    """Members, filtered and paged, and the open invitations."""
+    form = MembersFilter(request.GET or None)
+    wanted = form.cleaned_data if form.is_valid() else {}
+    context = {
+        "form": form,
+        "filtered": any(wanted.values()),
+        "page": paginate(request, selectors.members(request.project, **wanted)),
+        "invitations": invitations.usable(request.project).select_related("invited_by")[:100],
+    }
+    return render(request, "projects/people.html", context)
+
+
+@member(Role.ADMIN)
+@page
+def person_invite(request: ProjectRequest, slug: str) -> HttpResponse:
+    """Invite somebody; the link is on the answer to this POST and nowhere else."""
+    form = InviteForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            invitation, secret = services.invite(project=request.project, by=request.user, **form.cleaned_data)
+        except (BadInput, Conflict) as problem:
+            form.add_error(problem.field or None, problem.detail)
+        else:
+            link = request.build_absolute_uri(reverse("invitation", args=[secret]))
+            return render(request, "projects/invited.html", {"invitation": invitation, "link": link})
+    return render(request, "projects/invite.html", {"form": form}, status=400 if form.is_bound else 200)
+
+
+@member(Role.ADMIN)
+@require_POST
+def invitation_revoke(request: ProjectRequest, slug: str, invitation_id: int) -> HttpResponse:
+    """Withdraw an invitation."""
+    invitation = get_object_or_404(Invitation, project=request.project, pk=invitation_id)
+    services.revoke_invitation(invitation=invitation, by=request.user)
+    messages.success(request, f"The invitation of {invitation.email} no longer works.")
+    return redirect("people", slug)
+
+
+@member(Role.ADMIN)
+@page
+def person_role(request: ProjectRequest, slug: str, membership_id: int) -> HttpResponse:
+    """Give a member another role."""
+    place = member_of(request, membership_id)
+    form = RoleForm(request.POST or None, initial={"role": place.role})
+    if request.method == "POST" and form.is_valid():
+        services.change_role(membership=place, role=form.cleaned_data["role"], by=request.user)
+        messages.success(request, f"{place.user} has the role {form.cleaned_data['role']}.")
+        return redirect("people", slug)
+    facts = [f"Now: {place.get_role_display()}.", "It holds from the next page they open. What they did stays theirs."]
+    return confirm(request, f"Change the role of {place.user}", facts, "Change it", form=form)
+
+
+@member(Role.ADMIN)
+@page
+def person_pause(request: ProjectRequest, slug: str, membership_id: int) -> HttpResponse:
+    """Hand somebody no more work."""
+    place = member_of(request, membership_id)
+    form = PauseForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        services.pause_member(membership=place, reason=form.cleaned_data["reason"], by=request.user)
+        messages.success(request, f"{place.user} is paused.")
+        return redirect("people", slug)
+    facts = ["They get no new work.", "What they have begun can still be handed in; what they did stays."]
+    return confirm(request, f"Pause {place.user}?", facts, "Pause", form=form)
+
+
+@member(Role.ADMIN)
+@require_POST
+def person_resume(request: ProjectRequest, slug: str, membership_id: int) -> HttpResponse:
+    """Let somebody work again."""
+    place = services.resume_member(membership=member_of(request, membership_id), by=request.user)
+    messages.success(request, f"{place.user} can work.")
+    return redirect("people", slug)
+
+
+def member_of(request: ProjectRequest, membership_id: int) -> Membership:
+    """A member of this project; 404 for another project's."""
+    return get_object_or_404(Membership.objects.select_related("user"), project=request.project, pk=membership_id)
+
+
+def confirm(request: ProjectRequest, title: str, facts: list[str], action: str, **more: Any) -> HttpResponse:
+    """The page before a change to a person."""
+    back = reverse("people", args=[request.project.slug])
+    status = 400 if request.method == "POST" else 200
+    context = {"title": title, "facts": facts, "action": action, "back": back, **more}
+    return render(request, "components/confirm.html", context, status=status)
+
+
+@never_cache
+@page
+def invitation(request: HttpRequest, secret: str) -> HttpResponse:
+    """Where the link leads: set a name and a password, or join with the account one has."""
+    found = invitations.find(secret)
+    known = User.objects.filter(email__iexact=found.email).first()
+    form = AcceptInvitationForm(request.POST or None) if known is None else None
+    if request.method == "POST" and (form is None or form.is_valid()):
+        try:
+            user = request.user if request.user.is_authenticated else None
+            said = form.cleaned_data if form else {}
+            services.accept_invitation(secret=secret, user=user, **said)
+        except BadInput as problem:
+            if form is None:
+                raise
+            form.add_error(problem.field or None, problem.detail)
+        else:
+            if known is None:
+                messages.success(request, "Your account is ready. Sign in with it.")
+                return redirect("account_login")
+            messages.success(request, f"You are in {found.project}.")
+            return redirect("projects")
+    context = {
+        "invitation": found,
+        "form": form,
+        "known": known,
+        "is_theirs": known is not None and known.pk == request.user.pk,
+    }
+    status = 400 if form is not None and form.is_bound else 200
+    return render(request, "projects/invitation.html", context, status=status)

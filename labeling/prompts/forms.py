@@ -1,0 +1,73 @@
+"""Forms of prompts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+
+from labeling.projects.models import Project
+from labeling.prompts import selectors
+from labeling.prompts.models import Prompt
+
+
+class ImportForm(forms.Form):
+    """A file, or pasted lines."""
+
+    file = forms.FileField(
+        required=False,
+        label="File",
+        help_text="JSONL or CSV, UTF-8, one prompt a line, at most 1 MiB a line.",
+        widget=forms.ClearableFileInput(attrs={"accept": ".jsonl,.json,.ndjson,.csv,text/csv,application/x-ndjson"}),
+    )
+    text = forms.CharField(
+        required=False,
+        strip=False,
+        label="Or paste lines",
+        widget=forms.Textarea(attrs={"rows": 8, "class": "mono", "spellcheck": "false"}),
+    )
+    fmt = forms.ChoiceField(
+        label="Format",
+        required=False,
+        choices=[("", "By the file's name; pasted lines are JSONL"), ("jsonl", "JSONL"), ("csv", "CSV")],
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """Exactly one source, of a size we take, in a format we know."""
+        said: dict[str, Any] = super().clean() or {}
+        file, text = said.get("file"), said.get("text", "")
+        if file and text.strip():
+            raise forms.ValidationError("Choose a file or paste lines, one of the two.")
+        if not file and not text.strip():
+            raise forms.ValidationError("Choose a file or paste some lines.")
+        if file and file.size > settings.IMPORT_MAX_BYTES:
+            limit = settings.IMPORT_MAX_BYTES // 2**20
+            self.add_error("file", f"The file has {file.size / 2**20:.0f} MiB; at most {limit} MiB: split it.")
+        if not said.get("fmt"):
+            said["fmt"] = self.format_of(file.name if file else "")
+        return said
+
+    def format_of(self, name: str) -> str:
+        """By the ending; pasted lines are JSONL."""
+        ending = name.rsplit(".", 1)[-1].lower() if name else "jsonl"
+        if ending == "csv":
+            return "csv"
+        if ending not in {"jsonl", "ndjson", "json"}:
+            self.add_error("fmt", "The file's name does not say what it is: choose JSONL or CSV.")
+        return "jsonl"
+
+
+class PromptFilter(forms.Form):
+    """Filters of the list; they live in the address."""
+
+    text = forms.CharField(required=False, max_length=200, widget=forms.TextInput(attrs={"type": "search"}))
+    split = forms.ChoiceField(required=False, choices=[("", "Every split"), *Prompt.Split.choices])
+    state = forms.ChoiceField(required=False, choices=[("", "Every state"), *Prompt.State.choices])
+    kind = forms.ChoiceField(required=False, choices=[("", "Every kind"), *Prompt.Kind.choices])
+    category = forms.ChoiceField(required=False)
+
+    def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        names = [(name, name) for name in selectors.categories(project)]
+        self.fields["category"].choices = [("", "Every category"), *names]  # type: ignore[attr-defined]

@@ -1,0 +1,61 @@
+"""Writes: importing prompts, withdrawing and restoring them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import transaction
+
+from labeling.core import audit, transitions
+from labeling.core.errors import BadInput
+from labeling.people.models import Role, User
+from labeling.projects import selectors as projects
+from labeling.projects.models import Project
+from labeling.prompts.importing import MAX_ERRORS, Importer
+from labeling.prompts.models import Prompt, PromptImport
+
+FORMATS = ("jsonl", "csv", "objects")
+
+
+@transaction.atomic
+def import_prompts(*, project: Project, lines: Iterable[Any], fmt: str, by: User | None, source: str) -> PromptImport:
+    """Import every line or none. The report counts what came in and what was left out, and why.
+
+    `fmt`: jsonl or csv over lines (str or bytes), objects over dicts. `by` None means the product itself.
+    Raises BadInput with `.extra["errors"]`, a list of {line, field, detail}; nothing is kept then.
+    """
+    if fmt not in FORMATS:
+        raise BadInput(f"There is no format {fmt}; choose jsonl or csv.", field="format")
+    project = Project.objects.select_for_update().get(pk=project.pk)  # one import at a time: caps and splits hold
+    place = projects.membership(by, project) if by else None
+    batch = PromptImport.objects.create(project=project, source=source[:200], sha256="", created_by=by)
+    importer = Importer(project, batch, may_set_split=by is None or (place is not None and place.role == Role.ADMIN))
+    importer.read(lines, fmt)
+    if importer.errors:
+        raise refusal(importer)
+    batch.report = importer.report()
+    if not batch.report["rows"]:
+        raise BadInput("There is no prompt in it: give at least one.", field="prompts")
+    batch.save(update_fields=["report", "sha256"])
+    audit.record("imported prompts", batch, by=by, after={"sha256": batch.sha256, **batch.report})
+    return batch
+
+
+def refusal(importer: Importer) -> BadInput:
+    """The error with every bad line."""
+    count = importer.error_count
+    more = f" The first {MAX_ERRORS} are listed." if count > MAX_ERRORS else ""
+    lines = "One line is" if count == 1 else f"{count:,} lines are"
+    detail = f"{lines} wrong, so nothing was imported.{more}"
+    return BadInput(detail, field="prompts", errors=importer.errors, error_count=count)
+
+
+def withdraw_prompt(*, prompt: Prompt, by: User) -> Prompt:
+    """Take a prompt out: it gets no new tasks. Raises WrongState when it is out already."""
+    return transitions.move(prompt, to=Prompt.State.WITHDRAWN, by=by)
+
+
+def restore_prompt(*, prompt: Prompt, by: User) -> Prompt:
+    """Let a withdrawn or quarantined prompt get tasks: a person has looked at it."""
+    return transitions.move(prompt, to=Prompt.State.ACTIVE, by=by)

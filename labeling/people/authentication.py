@@ -6,8 +6,6 @@ import hashlib
 import hmac
 
 from django.utils import timezone
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from drf_spectacular.openapi import AutoSchema
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
@@ -42,14 +40,3 @@ class ApiTokenAuthentication(BaseAuthentication):
     def authenticate_header(self, request: Request) -> str:
         """Makes DRF answer 401 rather than 403 when credentials are missing."""
         return self.keyword
-
-
-class ApiTokenScheme(OpenApiAuthenticationExtension):
-    """How the OpenAPI schema describes these tokens."""
-
-    target_class = ApiTokenAuthentication
-    name = "token"
-
-    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
-        """A bearer token; where to get one."""
-        return {"type": "http", "scheme": "bearer", "description": "`hf_<id>_<secret>`, made on the account page."}

@@ -9,6 +9,7 @@ import factory
 from django.utils import timezone
 
 from labeling.checkpoints.models import Checkpoint
+from labeling.comparisons.models import Completion
 from labeling.core.files import artifact_path
 from labeling.datasets.models import Snapshot
 from labeling.people.models import Role, User
@@ -150,3 +151,36 @@ class RunFactory(factory.django.DjangoModelFactory[Run]):
     kind = Run.Kind.PPO
     name = factory.Sequence(lambda n: f"run-{n}")
     config = factory.LazyAttribute(lambda run: config_for(run.kind, {}).to_dict())
+
+
+def contractor_of(project: Project, **fields: Any) -> User:
+    """A new active contractor who has accepted the project's newest guideline; one is published when there is none."""
+    user = UserFactory(**fields)
+    MembershipFactory(project=project, user=user)
+    guideline = project.guidelines.filter(version__gt=0).first() or GuidelineFactory(project=project)
+    AcceptanceFactory(guideline=guideline, user=user)
+    return user
+
+
+class CompletionFactory(factory.django.DjangoModelFactory[Completion]):
+    """A short completion that its policy ended by itself."""
+
+    class Meta:
+        model = Completion
+
+    prompt = factory.SubFactory(PromptFactory)
+    project = factory.SelfAttribute("prompt.project")
+    checkpoint = factory.SubFactory(CheckpointFactory, project=factory.SelfAttribute("..project"))
+    text = factory.Sequence(lambda n: f"Answer number {n}.")
+    finish_reason = "stop"
+    token_count = 7
+    logprob = -3.5
+    temperature = 1.0
+    top_p = 1.0
+    max_new_tokens = 64
+
+
+def completions_of(prompt: Prompt, k: int, **fields: Any) -> list[Completion]:
+    """K completions of one prompt by one policy."""
+    fields.setdefault("checkpoint", CheckpointFactory(project=prompt.project))
+    return [CompletionFactory(prompt=prompt, **fields) for _ in range(k)]

@@ -144,12 +144,15 @@ class Slot(models.Model):
 
 
 class KeptDraft(models.Model):
-    """A draft whose slot went to somebody else: nothing typed is ever lost."""
+    """A draft whose slot went to somebody else: nothing typed is ever lost. It also proves that the person once held the task."""
 
     task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="kept_drafts")
     labeler = models.ForeignKey(USER, on_delete=models.CASCADE, related_name="kept_drafts")
     draft = models.JSONField()
     kept_at = models.DateTimeField(auto_now=True)
+    late_at = models.DateTimeField(
+        null=True, help_text="When it was submitted after all; the task is not offered again."
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["task", "labeler"], name="one_kept_draft_per_task_and_labeler")]

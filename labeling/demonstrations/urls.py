@@ -1,3 +1,9 @@
-"""Pages."""
+"""Pages of demonstrations."""
 
-urlpatterns: list[object] = []
+from django.urls import path
+
+from labeling.demonstrations import views
+
+urlpatterns = [
+    path("p/<slug:slug>/work/<uuid:slot>/preview/", views.preview, name="demonstration-preview"),
+]

@@ -1,0 +1,128 @@
+"""Batches of tasks: list, look, pause, resume, withdraw. Creating them is a page of each kind."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from labeling.assignments import kinds, selectors, services
+from labeling.assignments.models import Slot, Task
+from labeling.core.errors import LoopError
+from labeling.core.pagination import paginate
+from labeling.people.models import Role
+from labeling.projects.access import member
+
+TASKS_PER_PAGE = 50
+
+
+@require_safe
+@member(Role.ENGINEER)
+def batches(request: HttpRequest, slug: str) -> HttpResponse:
+    """All batches with counts of their judgements, by kind and state."""
+    kind = request.GET.get("kind", "") if request.GET.get("kind") in kinds.names() else ""
+    state = request.GET.get("state", "") if request.GET.get("state") in Task.State.values else ""
+    page = paginate(request, selectors.batches(project=request.project, kind=kind, state=state))
+    counts = selectors.slot_counts(page.rows)
+    context = {
+        "page": page,
+        "rows": [(row, kinds.named(row.kind), counts[row.pk]) for row in page.rows],
+        "kinds": kinds.every(),
+        "states": Task.State.choices,
+        "kind": kind,
+        "state": state,
+    }
+    return render(request, "assignments/batches.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@member(Role.ENGINEER)
+def batch_new(request: HttpRequest, slug: str) -> HttpResponse:
+    """Choose the kind (`?kind=`), choose what goes in, see the counts, create."""
+    name = request.POST.get("kind") or request.GET.get("kind", "")
+    if name not in kinds.names():
+        return render(request, "assignments/batch_kinds.html", {"kinds": kinds.every()})
+    kind = kinds.named(name)
+    said = request.POST if request.method == "POST" else request.GET if "split" in request.GET else None
+    form = kind.batch_form(said, project=request.project)
+    valid = form.is_valid()
+    if request.method == "POST" and valid:
+        try:
+            made = form.create(by=request.user)
+        except LoopError as problem:
+            form.add_error(problem.field if problem.field in form.fields else None, problem.detail)
+            valid = False
+        else:
+            messages.success(request, f"Created {made.tasks.count()} tasks.")
+            return redirect("batch", slug, made.public_id)
+    context = {"kind": kind, "form": form, "plan": form.plan() if valid else None, "said": lists_of(said)}
+    return render(request, "assignments/batch_new.html", context, status=400 if form.errors else 200)
+
+
+def lists_of(said: QueryDict | None) -> list[tuple[str, str]]:
+    """Every posted name and value, to be posted again; without what the page adds itself."""
+    pairs = said.lists() if said else ()
+    return [(name, value) for name, values in pairs for value in values if name != "csrfmiddlewaretoken"]
+
+
+@require_safe
+@member(Role.ENGINEER)
+def batch(request: HttpRequest, slug: str, batch: UUID) -> HttpResponse:
+    """One batch: its numbers, how it was made, its tasks."""
+    found = selectors.one_batch(project=request.project, public_id=batch)
+    tasks = Task.objects.filter(batch=found).select_related("prompt")
+    page = paginate(request, tasks, size=TASKS_PER_PAGE)
+    context = {
+        "batch": found,
+        "kind": kinds.named(found.kind),
+        "slots": [(label, selectors.slot_counts([found])[found.pk][state]) for state, label in Slot.State.choices],
+        "tasks": selectors.task_counts(found),
+        "page": page,
+    }
+    return render(request, "assignments/batch.html", context)
+
+
+@require_POST
+@member(Role.ENGINEER)
+def pause(request: HttpRequest, slug: str, batch: UUID) -> HttpResponse:
+    """Hand out no more."""
+    number = services.pause_batch(selectors.one_batch(project=request.project, public_id=batch), by=request.user)
+    messages.success(request, f"{number} tasks paused. Work in progress may still be finished.")
+    return redirect("batch", slug, batch)
+
+
+@require_POST
+@member(Role.ENGINEER)
+def resume(request: HttpRequest, slug: str, batch: UUID) -> HttpResponse:
+    """Hand out again."""
+    number = services.resume_batch(selectors.one_batch(project=request.project, public_id=batch), by=request.user)
+    messages.success(request, f"{number} tasks are handed out again.")
+    return redirect("batch", slug, batch)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@member(Role.ENGINEER)
+def withdraw(request: HttpRequest, slug: str, batch: UUID) -> HttpResponse:
+    """Say what would be withdrawn; withdraw it."""
+    found = selectors.one_batch(project=request.project, public_id=batch)
+    if request.method == "POST":
+        gone = services.withdraw_batch(found, by=request.user)
+        messages.success(request, f"{gone['tasks']} tasks withdrawn, {gone['slots']} judgements no longer wanted.")
+        return redirect("batch", slug, batch)
+    slots, tasks = selectors.slot_counts([found])[found.pk], selectors.task_counts(found)
+    context = {
+        "title": f"Withdraw “{found.title}”?",
+        "facts": [
+            f"{tasks['open'] + tasks['paused']} tasks that are not done will be withdrawn for good.",
+            f"{slots['open'] + slots['paused']} judgements that nobody has begun will not be asked for.",
+            f"{slots['leased']} people are working on one right now; their drafts are kept, and what they still send is stored as late.",
+            f"{slots['submitted']} submitted judgements stay as they are.",
+        ],
+        "action": "Withdraw",
+        "back": f"/p/{slug}/tasks/{batch}/",
+        "danger": True,
+    }
+    return render(request, "components/confirm.html", context)

@@ -1,0 +1,58 @@
+"""The kinds of work. Apps register theirs when they load, so that assignments knows none of them by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.http import HttpRequest, HttpResponse
+
+from labeling.assignments.models import Slot
+from labeling.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from labeling.assignments.forms import BatchForm
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How one kind of work is shown, taken in, taken back and created.
+
+    `show` renders a leased slot; `receive` takes its posted form and returns a page with errors, or None once it is submitted;
+    `recall` deletes what a slot's holder submitted and returns it as a draft; `batch_form` creates tasks, on its page and in the API.
+    """
+
+    name: str
+    action: str
+    noun: str
+    icon: str
+    show: Callable[[HttpRequest, Slot], HttpResponse]
+    receive: Callable[[HttpRequest, Slot], HttpResponse | None]
+    recall: Callable[[Slot], dict[str, Any]]
+    batch_form: type[BatchForm]
+
+
+_KINDS: dict[str, Kind] = {}
+
+
+def register(kind: Kind) -> None:
+    """Make a kind known; called once by its app's `ready`."""
+    _KINDS[kind.name] = kind
+
+
+def names() -> list[str]:
+    """All kinds, in the order in which their apps load."""
+    return list(_KINDS)
+
+
+def every() -> list[Kind]:
+    """All kinds, in the order in which their apps load."""
+    return list(_KINDS.values())
+
+
+def named(name: str) -> Kind:
+    """The kind of this name; BadInput naming the known ones otherwise."""
+    if name not in _KINDS:
+        raise BadInput(f"There is no kind of work called '{name}'. Known: {', '.join(_KINDS)}.", field="kind")
+    return _KINDS[name]

@@ -1,0 +1,76 @@
+"""Closing a slot. What was judged is the business of the kind's own app; that it is judged once is decided here (DATA-1, DATA-5)."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from labeling.assignments import leases
+from labeling.assignments.models import KeptDraft, Skip, Slot, Task
+from labeling.core import transitions
+from labeling.core.clock import db_now
+from labeling.core.errors import Conflict, LeaseLost, NotFound
+from labeling.people.models import User
+
+
+def lock(*, slot_id: UUID) -> Slot:
+    """Lock the task, then the slot: two people who submit for one task, or one person who submits twice, go one by one."""
+    task_id = Slot.objects.filter(public_id=slot_id).values_list("task_id", flat=True).first()
+    if task_id is None:
+        raise NotFound("There is no such task.")
+    list(Task.objects.select_for_update(no_key=True).filter(pk=task_id))
+    return leases.get_locked(slot_id)
+
+
+def lock_for_submit(*, slot_id: UUID, labeler: User, token: UUID) -> tuple[Slot, bool]:
+    """The locked slot and whether this work comes late; see `is_late` for what is refused."""
+    slot = lock(slot_id=slot_id)
+    return slot, is_late(slot=slot, labeler=labeler, token=token)
+
+
+def is_late(*, slot: Slot, labeler: User, token: UUID) -> bool:
+    """False while a locked slot is this person's or still free for them; True when it is gone but they once held it.
+
+    Raises Conflict for work already submitted or skipped, NotFound for people who never held the task.
+    """
+    if slot.labeler_id == labeler.pk and slot.state == Slot.State.LEASED:
+        return False
+    if slot.labeler_id == labeler.pk and slot.state == Slot.State.SUBMITTED:
+        raise Conflict("You have already submitted this task.")
+    if Skip.objects.filter(task=slot.task_id, labeler=labeler).exists():
+        raise Conflict("You passed on this task: it is no longer yours.")
+    kept = KeptDraft.objects.filter(task=slot.task_id, labeler=labeler).first()
+    if kept is None:
+        raise NotFound("There is no such task among yours.")
+    if kept.late_at is not None:
+        raise Conflict("You have already submitted this task; it came late and is kept.")
+    elsewhere = Slot.objects.filter(task=slot.task_id, labeler=labeler).exclude(pk=slot.pk).exists()
+    return elsewhere or slot.state != Slot.State.OPEN
+
+
+def finish(*, slot: Slot, labeler: User, active_seconds: int, late: bool = False) -> None:
+    """Close a locked slot for this person; the task is done when no slot of it is left to judge. Late work leaves the slot alone."""
+    seconds = max(leases.check_seconds(active_seconds), slot.active_seconds if slot.labeler_id == labeler.pk else 0)
+    if late:
+        KeptDraft.objects.filter(task=slot.task_id, labeler=labeler).update(late_at=db_now())
+        return
+    transitions.move(
+        slot,
+        to=Slot.State.SUBMITTED,
+        by=labeler,
+        labeler=labeler,
+        active_seconds=seconds,
+        submitted_at=db_now(),
+        lease_expires_at=None,
+        draft=None,
+    )
+    KeptDraft.objects.filter(task=slot.task_id, labeler=labeler).delete()
+    judged = {Slot.State.SUBMITTED, Slot.State.WITHDRAWN}
+    left = Slot.objects.filter(task=slot.task_id).exclude(state__in=judged).exists()
+    if not left and slot.task.state in {Task.State.OPEN, Task.State.PAUSED}:
+        transitions.move(slot.task, to=Task.State.DONE, by=labeler)
+
+
+def must_hold(*, slot: Slot, labeler: User, token: UUID) -> None:
+    """LeaseLost unless this person holds a locked slot under this token."""
+    if slot.state != Slot.State.LEASED or slot.labeler_id != labeler.pk or slot.lease_token != token:
+        raise LeaseLost("This task is no longer yours: take the next one.")

@@ -1,0 +1,118 @@
+"""A contractor's pages: the queue, the next task, the task itself, skipping, taking back."""
+
+from __future__ import annotations
+
+import uuid
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from labeling.assignments import claim, forms, kinds, recall, selectors, skip
+from labeling.assignments.models import Slot
+from labeling.core.errors import LoopError, NotAllowed, NotFound
+from labeling.people.models import Role
+from labeling.projects import selectors as projects
+from labeling.projects.access import member
+
+RECENT = 20
+
+
+@require_safe
+@member(Role.CONTRACTOR, Role.REVIEWER)
+def queue(request: HttpRequest, slug: str) -> HttpResponse:
+    """Where a contractor starts: what to do next, what was done today, what was submitted lately."""
+    mine = {"project": request.project, "labeler": request.user}
+    offers = selectors.offers(**mine)
+    held = selectors.held(**mine)
+    context = {
+        "held": held,
+        "held_kind": kinds.named(held.kind) if held else None,
+        "offers": offers,
+        "done": sum(offer.done_today for offer in offers),
+        "has_work": any(offer.available for offer in offers),
+        "guideline": projects.current_guideline(request.project),
+        "accepted": projects.has_accepted(request.user, request.project),
+        "history": selectors.history(**mine)[:RECENT],
+        "kept": selectors.kept_drafts(**mine)[:RECENT],
+        "recallable": selectors.recallable(**mine),
+        "is_contractor": request.membership.role == Role.CONTRACTOR,
+    }
+    return render(request, "assignments/queue.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@member(Role.CONTRACTOR)
+def next_task(request: HttpRequest, slug: str) -> HttpResponse:
+    """Claim the next task and go to it. Visiting the address only leads to the task in hand, or to the queue."""
+    if request.method == "POST":
+        return go_on(request, slug, prefer=request.POST.get("kind", ""))
+    held = selectors.held(project=request.project, labeler=request.user)
+    return redirect("work", slug, held.public_id) if held else redirect("queue", slug)
+
+
+def go_on(request: HttpRequest, slug: str, *, prefer: str = "") -> HttpResponse:
+    """Claim a slot, of the preferred kind if there is one, and redirect to it; to the queue when there is none."""
+    order = [name for name in kinds.names() if name == prefer] + [name for name in kinds.names() if name != prefer]
+    try:
+        slot = claim.claim_slot(project=request.project, labeler=request.user, kinds=order)
+    except NotAllowed as problem:
+        if problem.extra.get("code") == "guideline_required":
+            messages.warning(request, problem.detail)
+            return redirect("guideline", slug)
+        messages.warning(request, problem.detail)
+        return redirect("queue", slug)
+    return redirect("work", slug, slot.public_id) if slot else redirect("queue", slug)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@member(Role.CONTRACTOR)
+def work(request: HttpRequest, slug: str, slot: UUID) -> HttpResponse:
+    """One task: shown by its kind, submitted through its kind, then on to the next."""
+    found = selectors.one_slot(project=request.project, public_id=slot)
+    kind = kinds.named(found.kind)
+    mine = found.labeler_id == request.user.pk
+    if request.method == "POST":
+        if not selectors.has_held(found, request.user):
+            raise NotFound("There is no such task among yours.")
+        answer = kind.receive(request, found)
+        return answer if answer is not None else go_on(request, slug, prefer=kind.name)
+    if mine and found.state == Slot.State.LEASED:
+        return kind.show(request, found)
+    if mine:
+        messages.info(request, "You have submitted that task.")
+    else:
+        messages.warning(request, "That task is not yours (any more). What you wrote is kept.")
+    return redirect("queue", slug)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@member(Role.CONTRACTOR)
+def skip_task(request: HttpRequest, slug: str, slot: UUID) -> HttpResponse:
+    """Ask why, give the task to somebody else, go on."""
+    found = selectors.one_slot(project=request.project, public_id=slot)
+    if found.labeler_id != request.user.pk or found.state != Slot.State.LEASED:
+        messages.warning(request, "That task is not yours (any more).")
+        return redirect("queue", slug)
+    form = forms.SkipForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        said = form.cleaned_data
+        token = found.lease_token or uuid.uuid4()
+        skip.skip_slot(slot_id=slot, labeler=request.user, token=token, reason=said["reason"], note=said["note"])
+        return go_on(request, slug, prefer=found.kind)
+    status = 400 if form.is_bound else 200
+    return render(request, "assignments/skip.html", {"form": form, "slot": found}, status=status)
+
+
+@require_POST
+@member(Role.CONTRACTOR)
+def recall_task(request: HttpRequest, slug: str, slot: UUID) -> HttpResponse:
+    """Take a fresh submission back and open it again."""
+    try:
+        recall.recall_slot(slot_id=slot, labeler=request.user)
+    except LoopError as problem:
+        messages.warning(request, problem.detail)
+        return redirect("next", slug)
+    return redirect("work", slug, slot)

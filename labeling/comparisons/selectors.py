@@ -1,0 +1,74 @@
+"""What others ask about completions, comparisons and rankings."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+from django.db.models import Exists, OuterRef, QuerySet
+
+from labeling.assignments.models import Slot
+from labeling.checkpoints.models import Checkpoint
+from labeling.comparisons.models import Comparison, ComparisonItem, Completion, Ranking
+from labeling.projects.models import Project
+from labeling.prompts.models import Prompt
+
+LETTERS = "ABCDEFGHI"
+
+
+def current(project: Project) -> QuerySet[Ranking]:
+    """The newest revision of every ranking that came in time."""
+    return Ranking.objects.filter(project=project, late=False, superseded_by=None)
+
+
+def shown(slot: Slot) -> dict[str, Completion]:
+    """The completions of a slot by the letter this slot shows them under."""
+    places = slot.display_order.select_related("completion").order_by("place")
+    return {LETTERS[place.place - 1]: place.completion for place in places}
+
+
+def comparison_of(slot: Slot) -> Comparison:
+    """The comparison that a slot asks about."""
+    return Comparison.objects.get(task=slot.task_id)
+
+
+def completion_groups(
+    *,
+    project: Project,
+    checkpoints: Iterable[Checkpoint],
+    prompts: Iterable[Prompt],
+    k: int,
+    run_id: UUID | None = None,
+) -> list[list[Completion]]:
+    """For each prompt K completions that no comparison has used yet, taken in turn from each checkpoint, oldest first.
+
+    Prompts with fewer than K, or with none from a checkpoint whose turn it is, give no group. With more checkpoints than
+    K the turn starts one further with each prompt. `run_id` limits them to one sample run.
+    """
+    order = list(dict.fromkeys(checkpoint.pk for checkpoint in checkpoints))
+    prompt_ids = [prompt.pk for prompt in prompts]
+    used = ComparisonItem.objects.filter(completion=OuterRef("pk"))
+    rows = Completion.objects.filter(project=project, checkpoint__in=order, prompt__in=prompt_ids)
+    if run_id is not None:
+        rows = rows.filter(source_run=run_id)
+    found: dict[int, dict[int, list[Completion]]] = defaultdict(lambda: defaultdict(list))
+    for completion in rows.filter(~Exists(used)).order_by("pk"):
+        found[completion.prompt_id][completion.checkpoint_id].append(completion)
+    groups = []
+    for at, prompt_id in enumerate(prompt_ids):
+        start = at % len(order) if k < len(order) else 0
+        groups.append(in_turn([found[prompt_id][checkpoint] for checkpoint in order[start:] + order[:start]], k))
+    return [group for group in groups if group]
+
+
+def in_turn(piles: Sequence[Sequence[Completion]], k: int) -> list[Completion]:
+    """K items, one from each pile in turn; [] when there are not enough, or when a pile that has its turn is empty."""
+    if not all(piles[: min(len(piles), k)]) or sum(map(len, piles)) < k:
+        return []
+    taken: list[Completion] = []
+    depth = 0
+    while len(taken) < k:
+        taken += [pile[depth] for pile in piles if len(pile) > depth]
+        depth += 1
+    return taken[:k]

@@ -1,0 +1,95 @@
+"""The comparison screen. Everything on it goes by letter: which completion a letter means is known to the server alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from labeling.assignments import screen
+from labeling.assignments.forms import hidden_fields
+from labeling.assignments.models import Slot
+from labeling.comparisons import forms, selectors, services
+from labeling.comparisons.models import Completion, Flag, PromptFlag, Strength
+from labeling.core.errors import BadInput
+
+GIST = 60
+
+
+def show(request: HttpRequest, slot: Slot) -> HttpResponse:
+    """The screen with the saved draft."""
+    return page(request, slot, draft=slot.draft or {})
+
+
+def page(
+    request: HttpRequest, slot: Slot, *, draft: dict[str, Any], errors: dict[str, str] | None = None
+) -> HttpResponse:
+    """The screen with this state and what is wrong with it."""
+    shown = selectors.shown(slot)
+    wrong = errors or {}
+    said_of_prompt = draft.get("prompt_flag") or []
+    context = {
+        **screen.work_context(request, slot, submission=request.POST.get("submission", "")),
+        "k": len(shown),
+        "responses": [response(letter, completion, draft, wrong) for letter, completion in shown.items()],
+        "errors": wrong,
+        "reason": draft.get("reason", ""),
+        "prompt_flags": [(value, label, value in said_of_prompt) for value, label in PromptFlag.choices],
+        "strengths": strengths(draft) if asks_strength(slot, shown) else [],
+    }
+    return render(request, "comparisons/rank.html", context, status=400 if errors else 200)
+
+
+def response(letter: str, completion: Completion, draft: dict[str, Any], errors: dict[str, str]) -> dict[str, Any]:
+    """One response as the page shows it: its text and what was said of it, nothing about where it comes from."""
+    on = draft.get(f"flag-{letter}") or []
+    return {
+        "letter": letter,
+        "text": completion.text,
+        "gist": " ".join(completion.text.split())[:GIST],
+        "rank": draft.get(f"rank-{letter}", ""),
+        "quality": draft.get(f"q-{letter}", ""),
+        "flags": [(value, label, value in on) for value, label in Flag.choices],
+        "flag_count": sum(value in on for value in Flag.values),
+        "rank_error": errors.get(f"rank-{letter}", ""),
+        "quality_error": errors.get(f"q-{letter}", ""),
+    }
+
+
+def strengths(draft: dict[str, Any]) -> list[tuple[str, str, bool]]:
+    """The choices of strength, strongest first."""
+    said = draft.get("strength", "")
+    return [(str(value), label, str(value) == said) for value, label in reversed(Strength.choices)]
+
+
+def asks_strength(slot: Slot, shown: dict[str, Completion]) -> bool:
+    """Whether this comparison asks how much better the better one is."""
+    return slot.project.asks_strength and len(shown) == 2
+
+
+def receive(request: HttpRequest, slot: Slot) -> HttpResponse | None:
+    """Save or submit what was posted; None once it is submitted."""
+    token, submission, seconds = hidden_fields(request.POST)
+    shown = selectors.shown(slot)
+    answer = forms.read_answer(request.POST, letters=list(shown), asks_strength=asks_strength(slot, shown))
+    if request.POST.get("act") == "save":
+        return screen.save_by_hand(request, slot, token=token, draft=answer.draft, seconds=seconds)
+    if answer.errors:
+        return page(request, slot, draft=answer.draft, errors=answer.errors)
+    try:
+        services.submit_ranking(
+            slot_id=slot.public_id,
+            labeler=request.user,
+            token=token,
+            submission=submission,
+            tiers=[[shown[letter].pk for letter in tier] for tier in answer.tiers()],
+            ratings={shown[letter].pk: said for letter, said in answer.ratings.items()},
+            reason=request.POST.get("reason", "").replace("\r\n", "\n"),
+            strength=answer.strength,
+            prompt_flags=forms.prompt_flags(request.POST),
+            active_seconds=seconds,
+        )
+    except BadInput as problem:
+        return page(request, slot, draft=answer.draft, errors={problem.field or "reason": problem.detail})
+    return None

@@ -1,0 +1,24 @@
+"""What others ask about demonstrations."""
+
+from __future__ import annotations
+
+from django.db.models import QuerySet
+
+from labeling.demonstrations.models import Demonstration
+from labeling.demonstrations.services import KIND
+from labeling.projects.models import Project
+from labeling.prompts.models import Prompt
+
+
+def current(project: Project) -> QuerySet[Demonstration]:
+    """The newest revision of every demonstration that came in time."""
+    return Demonstration.objects.filter(project=project, late=False, superseded_by=None)
+
+
+def prompts_without_task(*, project: Project, split: str, category: str = "") -> QuerySet[Prompt]:
+    """Active prompts of a split that nobody has been asked to answer yet, oldest first."""
+    rows = Prompt.objects.filter(project=project, state=Prompt.State.ACTIVE, split=split)
+    if category:
+        rows = rows.filter(category=category)
+    asked = Prompt.objects.filter(tasks__kind=KIND).exclude(tasks__state="withdrawn").values("pk")
+    return rows.exclude(pk__in=asked).order_by("pk")

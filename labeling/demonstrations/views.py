@@ -1,0 +1,109 @@
+"""The writing screen."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_POST
+
+from labeling.assignments import screen
+from labeling.assignments import selectors as assignments
+from labeling.assignments.forms import hidden_fields
+from labeling.assignments.models import Slot
+from labeling.core.errors import BadInput, NotFound
+from labeling.core.markdown import to_html
+from labeling.demonstrations import services
+from labeling.demonstrations.checks import checks_of, without_checks
+from labeling.people.models import Role
+from labeling.projects.access import member
+
+
+def show(request: HttpRequest, slot: Slot) -> HttpResponse:
+    """The screen with the saved draft."""
+    return page(request, slot, draft=slot.draft or {})
+
+
+def page(
+    request: HttpRequest,
+    slot: Slot,
+    *,
+    draft: dict[str, Any],
+    errors: dict[str, str] | None = None,
+    preview: bool = False,
+) -> HttpResponse:
+    """The screen with this text, these ticks and what is wrong with them."""
+    body = slot.guideline.body if slot.guideline else ""
+    ticked = draft.get("check") or []
+    context = {
+        **screen.work_context(request, slot, submission=request.POST.get("submission", "")),
+        "text": draft.get("text", ""),
+        "checks": [(str(at), text, str(at) in ticked) for at, text in enumerate(checks_of(body))],
+        "guide": without_checks(body),
+        "errors": errors or {},
+        "preview": preview,
+        "max_text": services.MAX_TEXT,
+        "facts": facts(slot),
+    }
+    return render(request, "demonstrations/write.html", context, status=400 if errors else 200)
+
+
+def facts(slot: Slot) -> list[tuple[str, str]]:
+    """What is known of the prompt."""
+    prompt = slot.task.prompt
+    return [("Kind", prompt.get_kind_display()), *([("About", prompt.category)] if prompt.category else [])]
+
+
+def receive(request: HttpRequest, slot: Slot) -> HttpResponse | None:
+    """Save, preview or submit what was posted; None once it is submitted."""
+    token, submission, seconds = hidden_fields(request.POST)
+    text = request.POST.get("text", "").replace("\r\n", "\n")
+    draft = {"text": text, "check": request.POST.getlist("check")}
+    act = request.POST.get("act", "")
+    if act == "save":
+        return screen.save_by_hand(request, slot, token=token, draft=draft, seconds=seconds)
+    if act in {"preview", "write"}:
+        return page(request, slot, draft=draft, preview=act == "preview")
+    if errors := problems(slot, draft):
+        return page(request, slot, draft=draft, errors=errors)
+    try:
+        services.submit_demonstration(
+            slot_id=slot.public_id,
+            labeler=request.user,
+            token=token,
+            submission=submission,
+            text=text,
+            active_seconds=seconds,
+        )
+    except BadInput as problem:
+        return page(request, slot, draft=draft, errors={problem.field or "text": problem.detail})
+    return None
+
+
+def problems(slot: Slot, draft: dict[str, Any]) -> dict[str, str]:
+    """What keeps this from being submitted, by field."""
+    found = {}
+    try:
+        services.check_text(draft["text"])
+    except BadInput as problem:
+        found["text"] = problem.detail
+    number = len(checks_of(slot.guideline.body if slot.guideline else ""))
+    left = number - len({at for at in draft["check"] if at.isdigit() and int(at) < number})
+    if left:
+        found["check"] = f"{left} of {number} checks left: read them and tick each one that holds."
+    return found
+
+
+@require_POST
+@member(Role.CONTRACTOR)
+def preview(request: HttpRequest, slug: str, slot: UUID) -> HttpResponse:
+    """The posted Markdown as people would see it, as a fragment for the page's script."""
+    found = assignments.one_slot(project=request.project, public_id=slot)
+    if not assignments.has_held(found, request.user):
+        raise NotFound("There is no such task among yours.")
+    text = request.POST.get("text", "")
+    if len(text) > services.MAX_TEXT:
+        raise BadInput(f"At most {services.MAX_TEXT:,} characters can be shown.", field="text")
+    return HttpResponse(to_html(text))

@@ -54,6 +54,16 @@ class Tally:
         return self.ties / self.pairs if self.pairs else None
 
     @property
+    def skip_percent(self) -> float:
+        """For the page."""
+        return 100 * (self.skip_rate or 0.0)
+
+    @property
+    def tie_percent(self) -> float:
+        """For the page."""
+        return 100 * (self.tie_rate or 0.0)
+
+    @property
     def median_seconds(self) -> float | None:
         """The middle active time of one judgement."""
         if not self.seconds:

@@ -30,7 +30,7 @@ class Round(models.Model):
         "demonstrations": {"sft", "closed"},
         "sft": {"sample", "demonstrations", "closed"},
         "sample": {"comparisons", "sft", "closed"},
-        "comparisons": {"reward", "closed"},
+        "comparisons": {"reward", "sample", "closed"},
         "reward": {"ppo", "comparisons", "closed"},
         "ppo": {"next", "reward", "closed"},
         "next": {"closed", "ppo"},

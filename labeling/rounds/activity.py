@@ -1,0 +1,167 @@
+"""The panels of the overview: the run at work, what needs a person, labels by day, preference over the parent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from django.db.models import Count
+from django.db.models.functions import TruncDate
+from django.urls import reverse
+
+from labeling.assignments.models import Slot
+from labeling.comparisons.models import Ranking
+from labeling.core.clock import db_now
+from labeling.demonstrations.models import Demonstration
+from labeling.people.models import Role
+from labeling.projects.models import Membership, Project
+from labeling.projects.selectors import current_guideline
+from labeling.prompts.models import Prompt
+from labeling.rounds.leaderboard import Standing, standing
+from labeling.rounds.models import Round
+from labeling.runs.models import Run, RunMetric
+
+# The two numbers worth watching in each kind of run: label, metric, split.
+WATCHED = {
+    "sft": (("Loss", "sft/loss", "train"), ("Held-out loss", "sft/loss", "valid")),
+    "sample": (("Tokens a second", "progress/tokens_per_second", "train"),),
+    "reward": (("Loss", "reward/loss", "train"), ("Accuracy", "reward/accuracy", "train")),
+    "ppo": (("Reward", "objective/score", "train"), ("KL", "objective/kl", "train")),
+}
+WIDTH, HEIGHT, POINTS = 400, 64, 200
+BARS_TOP, BARS_FOOT, LEFT = 22, 130, 6
+AXIS_LEFT, AXIS_RIGHT = 96, 366
+
+
+@dataclass(frozen=True)
+class Mini:
+    """A small line: its name, newest value, and SVG path."""
+
+    name: str
+    first: str
+    latest: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Need:
+    """Something that waits for a person."""
+
+    count: int
+    what: str
+    detail: str
+    url: str
+    tone: str = ""
+
+
+def minis(run: Run) -> list[Mini]:
+    """The watched metrics of a run, as far as it has written them."""
+    rows = list(RunMetric.objects.filter(run=run).order_by("row").values_list("split", "values")[:20_000])
+    found = []
+    for name, key, split in WATCHED.get(run.kind, ()):
+        values = [float(row[key]) for part, row in rows if part == split and isinstance(row.get(key), (int, float))]
+        if values:
+            found.append(Mini(name, short(values[0]), short(values[-1]), line(values)))
+    return found
+
+
+def line(values: list[float]) -> str:
+    """An SVG path through at most POINTS of the values, filling WIDTH × HEIGHT."""
+    step = max(1, -(-len(values) // POINTS))
+    kept = values[::step] if len(values) > 1 else values * 2
+    low, high = min(kept), max(kept)
+    spread = (high - low) or 1.0
+    across = WIDTH / (len(kept) - 1)
+    points = [
+        f"{at * across:.1f} {HEIGHT - 2 - (value - low) / spread * (HEIGHT - 4):.1f}" for at, value in enumerate(kept)
+    ]
+    return "M" + "L".join(points)
+
+
+def short(value: float) -> str:
+    """A number in few digits, with a real minus sign."""
+    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def needs(project: Project, loop_round: Round | None) -> list[Need]:
+    """What only a person can do, the most pressing first."""
+    slug, found = project.slug, []
+    if loop_round is not None and loop_round.blocked:
+        url = reverse("round", args=[slug, loop_round.number])
+        found.append(Need(1, f"round {loop_round.number} cannot go on", loop_round.blocked, url, "bad"))
+    if current_guideline(project) is None:
+        detail = "Nobody is given work before one is published"
+        found.append(Need(1, "guideline to publish", detail, reverse("guideline", args=[slug]), "warn"))
+    labelers = Membership.objects.filter(project=project, role=Role.CONTRACTOR, state=Membership.State.ACTIVE)
+    if not labelers.exists():
+        detail = "No active contractor is a member yet"
+        found.append(Need(1, "labeler to invite", detail, reverse("people", args=[slug]), "warn"))
+    quarantined = Prompt.objects.filter(project=project, state=Prompt.State.QUARANTINED).count()
+    if quarantined:
+        url = f"{reverse('prompts', args=[slug])}?state=quarantined"
+        found.append(Need(quarantined, "prompts in quarantine", "They may hold personal data", url, "warn"))
+    open_slots = Slot.objects.filter(project=project, state__in=(Slot.State.OPEN, Slot.State.LEASED))
+    waiting = dict(open_slots.order_by().values_list("kind").annotate(n=Count("id")))
+    for kind, what in (("demonstration", "demonstrations to write"), ("comparison", "completions to rank")):
+        if waiting.get(kind):
+            detail = f"{labelers.count()} active labelers"
+            found.append(Need(waiting[kind], what, detail, reverse("batches", args=[slug])))
+    if loop_round is None:
+        url = reverse("round-new", args=[slug])
+        found.append(Need(1, "round to open", "The loop stands still until then", url))
+    return found
+
+
+def week(project: Project) -> dict[str, Any]:
+    """Rankings and demonstrations of the last seven days, as bars."""
+    today = db_now().date()
+    days = [today - timedelta(days=back) for back in range(6, -1, -1)]
+    rankings, demonstrations = per_day(Ranking, project, days[0]), per_day(Demonstration, project, days[0])
+    most = max([*rankings.values(), *demonstrations.values(), 1])
+    tall = BARS_FOOT - BARS_TOP
+
+    def bar(x: float, value: int) -> dict[str, Any]:
+        height = max(value / most * tall, 2.0 if value else 0.0)
+        return {"x": x, "y": f"{BARS_FOOT - height:.1f}", "height": f"{height:.1f}", "value": value}
+
+    bars = [
+        {
+            "day": day.strftime("%a"),
+            "middle": LEFT + 52.6 * at + 26,
+            "rankings": bar(LEFT + 52.6 * at + 10, rankings.get(day, 0)),
+            "demonstrations": bar(LEFT + 52.6 * at + 26, demonstrations.get(day, 0)),
+        }
+        for at, day in enumerate(days)
+    ]
+    totals = sum(rankings.values()), sum(demonstrations.values())
+    return {"bars": bars, "most": most, "rankings": totals[0], "demonstrations": totals[1]}
+
+
+def per_day(model: Any, project: Project, since: date) -> dict[date, int]:
+    """How many current rows were made on each day (UTC)."""
+    rows = model.objects.filter(project=project, superseded_by=None, created_at__date__gte=since)
+    return dict(rows.annotate(day=TruncDate("created_at")).order_by().values_list("day").annotate(n=Count("id")))
+
+
+def preferences(project: Project) -> list[dict[str, Any]]:
+    """The standings of the newest five policies, oldest first, with their places on the axis."""
+    judged = Round.objects.filter(project=project, new_policy__isnull=False).select_related("new_policy", "policy")
+    found: list[Standing] = [row for row in map(standing, judged[:5]) if row is not None and row.win is not None]
+    return [
+        {
+            "standing": row,
+            "y": 30 + 34 * at,
+            "x": place(row.win.value),
+            "low": place(row.win.low),
+            "high": place(row.win.high),
+        }
+        for at, row in enumerate(reversed(found))
+        if row.win is not None
+    ]
+
+
+def place(share: float) -> str:
+    """A share from 0 to 1 on the axis of the preference picture."""
+    return f"{AXIS_LEFT + (AXIS_RIGHT - AXIS_LEFT) * share:.1f}"

@@ -1,0 +1,86 @@
+"""Opening a round, and changing what it is told to do."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django import forms
+
+from labeling.checkpoints import selectors as registry
+from labeling.checkpoints.models import Checkpoint
+from labeling.projects.models import Project
+from labeling.rounds.models import Round
+from labeling.rounds.plan import STAGES, plan_of
+
+COUNTS = {
+    "sample_prompts": "Training prompts that get completions to rank.",
+    "overlap": "People who rank each training comparison.",
+    "evaluation_prompts": "Held-out prompts on which the new policy meets the one it started from.",
+    "evaluation_overlap": "People who rank each of those.",
+    "next_prompts": "Training prompts for the next round's comparisons; 0 stops after the evaluation.",
+    "seed": "Seed of this round's runs.",
+}
+
+
+class SettingsForm(forms.Form):
+    """The plan's counts as fields; stage settings as one JSON object."""
+
+    stages = forms.CharField(
+        required=False,
+        label="Settings of the stages",
+        widget=forms.Textarea(attrs={"rows": 12, "class": "field mono", "spellcheck": "false"}),
+        help_text='JSON: {"ppo": {"updates": 30}}. Stages: '
+        + ", ".join(STAGES)
+        + ". What is left out keeps its default.",
+    )
+
+    def __init__(self, *args: Any, loop_round: Round, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        plan = plan_of(loop_round)
+        for name, text in COUNTS.items():
+            least = 0 if name in ("evaluation_prompts", "next_prompts", "seed") else 1
+            label = name.replace("_", " ").capitalize()
+            self.fields[name] = forms.IntegerField(
+                min_value=least, initial=getattr(plan, name), label=label, help_text=text
+            )
+        said = {part: settings for part, settings in loop_round.configs.items() if part != "plan"}
+        self.fields["stages"].initial = json.dumps(said, indent=1) if said else ""
+        self.order_fields([name for name in self.fields if name != "stages"])
+
+    def clean_stages(self) -> dict[str, Any]:
+        """An object of objects."""
+        raw = self.cleaned_data["stages"].strip()
+        try:
+            said = json.loads(raw) if raw else {}
+        except ValueError as problem:
+            raise forms.ValidationError(f"This is not JSON: {problem}.") from problem
+        if not isinstance(said, dict) or "plan" in said:
+            raise forms.ValidationError(
+                "Write one object that maps stages to their settings; counts have their own fields."
+            )
+        return said
+
+    def configs(self) -> dict[str, Any]:
+        """What the round stores."""
+        return {**self.cleaned_data["stages"], "plan": {name: self.cleaned_data[name] for name in COUNTS}}
+
+
+class OpenForm(SettingsForm):
+    """A new round also chooses where it starts."""
+
+    policy = forms.ModelChoiceField(
+        queryset=Checkpoint.objects.none(),
+        required=False,
+        label="Start from",
+        empty_label="Demonstrations (the first round)",
+        help_text="A policy skips demonstrations and supervised fine-tuning: the round begins by sampling it.",
+    )
+
+    def __init__(self, *args: Any, project: Project, loop_round: Round, **kwargs: Any) -> None:
+        super().__init__(*args, loop_round=loop_round, **kwargs)
+        field = self.fields["policy"]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = registry.usable(project=project, kinds=(Checkpoint.Kind.POLICY,))
+        self.initial["policy"] = registry.promoted(project=project, kind=Checkpoint.Kind.POLICY)
+        self.order_fields(["policy"])

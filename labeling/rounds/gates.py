@@ -1,0 +1,129 @@
+"""What a round waits for, each condition with its number. Read by the page and by `advance_round`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models import QuerySet
+
+from labeling.assignments.models import Task
+from labeling.comparisons.models import Comparison, Ranking
+from labeling.demonstrations.models import Demonstration
+from labeling.prompts.models import Prompt
+from labeling.rounds.models import Round
+from labeling.runs.models import Run
+
+State = Round.State
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One condition. A threshold is the project's choice and a person may pass it by; a fact cannot be passed by."""
+
+    name: str
+    value: str
+    target: str
+    passed: bool
+    share: float
+    threshold: bool = True
+
+    @property
+    def shortfall(self) -> str:
+        """One sentence for the page and for `Round.blocked`."""
+        return f"{self.name}: {self.value}, needed: {self.target}"
+
+
+def gates_of(loop_round: Round) -> list[Gate]:
+    """The conditions of the state the round is in, in the order in which they matter."""
+    project = loop_round.project
+    match loop_round.state:
+        case State.DEMONSTRATIONS:
+            return [count_gate("Demonstrations", demonstrations_of(loop_round), project.demonstrations_target)]
+        case State.SFT:
+            return [run_gate(loop_round.sft_run)]
+        case State.SAMPLE:
+            return [run_gate(loop_round.sample_run)]
+        case State.COMPARISONS:
+            return ranking_gates(loop_round)
+        case State.REWARD:
+            run = loop_round.reward_run
+            return [run_gate(run), least_gate(run, project.min_reward_accuracy)]
+        case State.PPO:
+            run = loop_round.ppo_run
+            return [run_gate(run), most_gate(run, project.max_kl)]
+        case State.NEXT:
+            return [run_gate(loop_round.next_run)]
+        case _:
+            return []
+
+
+def demonstrations_of(loop_round: Round) -> int:
+    """Current demonstrations that supervised fine-tuning may use."""
+    splits = (Prompt.Split.TRAIN, Prompt.Split.VALID)
+    rows = Demonstration.objects.filter(project=loop_round.project, superseded_by=None, late=False)
+    return rows.filter(prompt__split__in=splits).count()
+
+
+def rankings_of(loop_round: Round, purpose: str) -> QuerySet[Ranking]:
+    """Current rankings of the comparisons that belong to this round."""
+    return Ranking.objects.filter(
+        project=loop_round.project,
+        superseded_by=None,
+        late=False,
+        comparison__purpose=purpose,
+        comparison__task__round_number=loop_round.number,
+    )
+
+
+def ranking_gates(loop_round: Round) -> list[Gate]:
+    """Training rankings to the project's target; and all evaluation rankings that were asked for, if any were."""
+    trained = rankings_of(loop_round, Comparison.Purpose.TRAINING).count()
+    gates = [count_gate("Rankings", trained, loop_round.project.comparisons_target)]
+    if asked := judgements_asked(loop_round, Comparison.Purpose.EVALUATION):
+        done = rankings_of(loop_round, Comparison.Purpose.EVALUATION).count()
+        gates.append(count_gate("Rankings that judge the policy", done, asked))
+    return gates
+
+
+def judgements_asked(loop_round: Round, purpose: str) -> int:
+    """How many rankings of this purpose the round's comparisons need together; withdrawn tasks need none."""
+    tasks = Task.objects.filter(
+        project=loop_round.project, round_number=loop_round.number, comparison__purpose=purpose
+    ).exclude(state=Task.State.WITHDRAWN)
+    return sum(tasks.values_list("overlap", flat=True))
+
+
+def count_gate(name: str, value: int, target: int) -> Gate:
+    """At least so many."""
+    return Gate(name, f"{value:,}", f"{target:,}", value >= target, min(1.0, value / target) if target else 1.0)
+
+
+def run_gate(run: Run | None) -> Gate:
+    """The stage's run has succeeded."""
+    if run is None:
+        return Gate("Run", "not started", "succeeded", False, 0.0, threshold=False)
+    done = run.state == Run.State.SUCCEEDED
+    share = 1.0 if done else run.progress
+    return Gate(f"Run {run.name}", run.get_state_display().lower(), "succeeded", done, share, threshold=False)
+
+
+def least_gate(run: Run | None, least: float) -> Gate:
+    """The reward model's accuracy on held-out rankings."""
+    accuracy = metric(run, "accuracy")
+    value = f"{accuracy:.1%}" if accuracy is not None else "not measured"
+    return Gate("Accuracy on held-out rankings", value, f"at least {least:.0%}", (accuracy or 0.0) >= least, 0.0)
+
+
+def most_gate(run: Run | None, most: float) -> Gate:
+    """How far PPO went from where it started."""
+    kl = metric(run, "kl_after")
+    value = f"{kl:.2f} nats an answer" if kl is not None else "not measured"
+    return Gate("KL from the starting policy", value, f"at most {most:g}", kl is not None and kl <= most, 0.0)
+
+
+def metric(run: Run | None, name: str) -> float | None:
+    """A number of a finished run's result; None before that, or where the run did not measure it."""
+    if run is None or run.state != Run.State.SUCCEEDED:
+        return None
+    value = run.result.get("metrics", run.result).get(name)
+    return float(value) if isinstance(value, (int, float)) else None

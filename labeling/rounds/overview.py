@@ -1,0 +1,220 @@
+"""The picture of the loop on the overview: seven stations, the way between them, and what is going on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.urls import reverse
+
+from labeling.comparisons.models import Comparison, Ranking
+from labeling.demonstrations.models import Demonstration
+from labeling.projects.models import Project
+from labeling.prompts.models import Prompt
+from labeling.rounds.gates import demonstrations_of, judgements_asked, metric, rankings_of
+from labeling.rounds.leaderboard import standing
+from labeling.rounds.models import Round
+from labeling.rounds.plan import plan_of
+from labeling.runs.models import Run
+
+State = Round.State
+
+# Station → the states in which it is at work, and the way that leads to it (from the station before it).
+WAYS = {
+    "prompts": ((), ""),
+    "demos": ((State.DEMONSTRATIONS,), "M92 132H310"),
+    "sft": ((State.SFT,), "M310 132H530"),
+    "comps": ((State.SAMPLE, State.COMPARISONS), "M530 132H796"),
+    "rm": ((State.REWARD,), "M796 132H1060"),
+    "ppo": ((State.PPO,), "M1060 132a100 100 0 0 1 0 200"),
+    "policy": ((State.NEXT,), "M1060 332H796"),
+}
+BACK = "M796 332a100 100 0 0 1 0-200"
+ORDER = list(State.values)
+WORDS = {"done": "done", "now": "at work", "next": "waiting"}
+
+
+@dataclass(frozen=True)
+class Station:
+    """One stop of the line: its number, a few words, and where it stands."""
+
+    key: str
+    name: str
+    number: str
+    detail: str
+    state: str
+    url: str
+
+    @property
+    def words(self) -> str:
+        """The state, said in words."""
+        return WORDS[self.state]
+
+
+@dataclass(frozen=True)
+class Way:
+    """A stretch of track."""
+
+    path: str
+    state: str
+    part: str
+
+
+def headline(project: Project, loop_round: Round | None) -> str:
+    """One sentence that says where the loop stands."""
+    if loop_round is None:
+        return "No round is open yet"
+    if loop_round.blocked:
+        return f"Round {loop_round.number} needs a decision"
+    policy = loop_round.policy.name if loop_round.policy else "the base model"
+    match loop_round.state:
+        case State.DEMONSTRATIONS:
+            return "Labelers write demonstrations"
+        case State.SFT:
+            return "The first policy learns from demonstrations"
+        case State.SAMPLE:
+            return f"{policy} answers prompts"
+        case State.COMPARISONS:
+            return "Labelers rank completions"
+        case State.REWARD:
+            return "A reward model learns what labelers prefer"
+        case State.PPO:
+            return f"{policy} learns from your labels"
+        case State.NEXT:
+            name = loop_round.new_policy.name if loop_round.new_policy else "The new policy"
+            return f"{name} answers held-out prompts"
+        case _:
+            return f"Round {loop_round.number} is closed"
+
+
+def standing_of(station: str, loop_round: Round | None) -> str:
+    """done, now or next."""
+    if station == "prompts":
+        return "done" if loop_round else "now"
+    if loop_round is None:
+        return "next"
+    own = WAYS[station][0]
+    if loop_round.state in own:
+        return "now"
+    return "done" if ORDER.index(loop_round.state) > max(ORDER.index(state) for state in own) else "next"
+
+
+def stations(project: Project, loop_round: Round | None) -> list[Station]:
+    """The seven stations with real numbers."""
+    slug = project.slug
+    facts = {
+        "prompts": ("Prompts", *prompt_facts(project), reverse("prompts", args=[slug])),
+        "demos": ("Demonstrations", *demonstration_facts(project, loop_round), reverse("batches", args=[slug])),
+        "sft": ("Supervised policy", *sft_facts(project, loop_round), runs_url(slug, Run.Kind.SFT)),
+        "comps": ("Rankings", *ranking_facts(project, loop_round), reverse("batches", args=[slug])),
+        "rm": ("Reward model", *reward_facts(loop_round), runs_url(slug, Run.Kind.REWARD)),
+        "ppo": ("PPO", *ppo_facts(loop_round), runs_url(slug, Run.Kind.PPO)),
+        "policy": ("New policy", *policy_facts(loop_round), reverse("checkpoints", args=[slug])),
+    }
+    return [
+        Station(key, name, number, detail, standing_of(key, loop_round), url)
+        for key, (name, number, detail, url) in facts.items()
+    ]
+
+
+def ways(stops: list[Station], loop_round: Round | None) -> list[Way]:
+    """The track, a stretch for each station, and the way back that every round but the first came by."""
+    states = {stop.key: stop.state for stop in stops}
+    found = [
+        Way(path, states[key], "ring" if key in ("rm", "ppo", "policy") else "lead")
+        for key, (_, path) in WAYS.items()
+        if path
+    ]
+    came_back = loop_round is not None and loop_round.number > 1
+    return [*found, Way(BACK, states["comps"] if came_back else "next", "ring")]
+
+
+def runs_url(slug: str, kind: str) -> str:
+    """The project's runs of one kind."""
+    return f"{reverse('runs', args=[slug])}?kind={kind}"
+
+
+# ---------------------------------------------------------------- what the stations say
+
+
+def prompt_facts(project: Project) -> tuple[str, str]:
+    rows = Prompt.objects.filter(project=project, state=Prompt.State.ACTIVE)
+    held_out = rows.filter(split=Prompt.Split.TEST).count()
+    total = rows.count()
+    return f"{total:,}", f"{held_out:,} held out" if total else "Import some to begin"
+
+
+def demonstration_facts(project: Project, loop_round: Round | None) -> tuple[str, str]:
+    if loop_round and loop_round.state == State.DEMONSTRATIONS:
+        return f"{demonstrations_of(loop_round):,}", f"of {project.demonstrations_target:,} wanted"
+    return f"{Demonstration.objects.filter(project=project, superseded_by=None).count():,}", "written by labelers"
+
+
+def sft_facts(project: Project, loop_round: Round | None) -> tuple[str, str]:
+    run = loop_round.sft_run if loop_round else None
+    if run is None:
+        run = Run.objects.filter(project=project, kind=Run.Kind.SFT, state=Run.State.SUCCEEDED).first()
+    before, after = metric(run, "valid_loss_before"), metric(run, "valid_loss_after")
+    if before is not None and after is not None:
+        return named(run), f"Held-out loss {before:.2f} → {after:.2f}"
+    before, after = metric(run, "loss_first"), metric(run, "loss_last")
+    return named(run), f"Loss {before:.2f} → {after:.2f}" if before and after else under_way(run)
+
+
+def ranking_facts(project: Project, loop_round: Round | None) -> tuple[str, str]:
+    total = Ranking.objects.filter(project=project, superseded_by=None, late=False).count()
+    if loop_round is None or loop_round.state in (State.DEMONSTRATIONS, State.SFT):
+        return f"{total:,}", "after the first policy"
+    if loop_round.state == State.SAMPLE:
+        return f"{total:,}", "completions are sampled"
+    here = rankings_of(loop_round, Comparison.Purpose.TRAINING).count()
+    if loop_round.state == State.COMPARISONS:
+        judged = rankings_of(loop_round, Comparison.Purpose.EVALUATION).count()
+        asked = judgements_asked(loop_round, Comparison.Purpose.EVALUATION)
+        if asked and judged < asked:
+            return f"{judged + here:,}", f"{judged} of {asked} on held-out prompts"
+        return f"{here:,}", f"of {project.comparisons_target:,} wanted"
+    return f"{total:,}", f"{here:,} in this round"
+
+
+def reward_facts(loop_round: Round | None) -> tuple[str, str]:
+    run = loop_round.reward_run if loop_round else None
+    accuracy = metric(run, "accuracy")
+    return named(run), f"{accuracy:.1%} of held-out pairs" if accuracy is not None else under_way(run)
+
+
+def ppo_facts(loop_round: Round | None) -> tuple[str, str]:
+    run = loop_round.ppo_run if loop_round else None
+    if run is not None and not run.is_over:
+        return f"{run.progress:.0%}", run.waiting_for or f"step {run.step:,}"
+    kl = metric(run, "kl_after")
+    return named(run), f"KL {kl:.1f} nats an answer" if kl is not None else under_way(run)
+
+
+def policy_facts(loop_round: Round | None) -> tuple[str, str]:
+    """The new policy of this round, or the one the last round ended with, and how often it is preferred."""
+    if loop_round is None:
+        return "–", "after PPO"
+    judged = loop_round
+    if loop_round.new_policy is None and loop_round.number > 1:
+        last = Round.objects.filter(project_id=loop_round.project_id, number=loop_round.number - 1)
+        judged = last.select_related("new_policy", "policy").first() or loop_round
+    if judged.new_policy is None:
+        return "–", "after PPO"
+    found = standing(judged)
+    if found and found.win:
+        return judged.new_policy.name, f"Preferred {found.win.value:.0%} of the time"
+    return judged.new_policy.name, f"{plan_of(judged).evaluation_prompts} held-out prompts to judge it"
+
+
+def named(run: Run | None) -> str:
+    """The checkpoint a run left, else its name."""
+    if run is None:
+        return "–"
+    return run.output.name if run.output else run.name
+
+
+def under_way(run: Run | None) -> str:
+    """What a run that has no numbers yet is doing."""
+    if run is None:
+        return "not started"
+    return f"{run.progress:.0%} done" if run.is_live else run.get_state_display().lower()

@@ -1,0 +1,142 @@
+"""Reading rounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.urls import reverse
+
+from labeling.assignments.models import Slot
+from labeling.comparisons.models import Comparison
+from labeling.projects.models import Project
+from labeling.rounds import leaderboard
+from labeling.rounds.gates import demonstrations_of, metric, rankings_of
+from labeling.rounds.models import Round
+from labeling.rounds.stages import RUNNING, run_of
+from labeling.runs.models import Run
+
+State = Round.State
+RELATED = (
+    "project",
+    "policy",
+    "reward",
+    "new_policy",
+    "demonstrations_snapshot",
+    "prompts_snapshot",
+    "rankings_snapshot",
+    "heldout_snapshot",
+    *(f"{stage.field}__output" for stage in RUNNING.values()),
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One state of a round on its page: what it made, and whether it is over."""
+
+    name: str
+    state: str
+    words: str
+    links: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One round in the history."""
+
+    loop_round: Round
+    rankings: int
+    accuracy: float | None
+    kl: float | None
+    standing: leaderboard.Standing | None
+
+
+def numbered(*, project: Project, number: int) -> Round | None:
+    """One round with all it points at."""
+    return Round.objects.filter(project=project, number=number).select_related(*RELATED).first()
+
+
+def newest(*, project: Project) -> Round | None:
+    """The open round, or the last closed one; None before the first."""
+    return Round.objects.filter(project=project).select_related(*RELATED).first()
+
+
+def run_at_work(loop_round: Round) -> Run | None:
+    """The run of the state the round is in."""
+    return run_of(loop_round)
+
+
+def standing(loop_round: Round) -> leaderboard.Standing | None:
+    """What judgements of this round's new policy say so far."""
+    return leaderboard.standing(loop_round)
+
+
+def history(*, project: Project) -> list[Line]:
+    """All rounds, the newest first."""
+    rows = Round.objects.filter(project=project).select_related(*RELATED)
+    return [
+        Line(
+            loop_round=row,
+            rankings=rankings_of(row, Comparison.Purpose.TRAINING).count(),
+            accuracy=metric(row.reward_run, "accuracy"),
+            kl=metric(row.ppo_run, "kl_after"),
+            standing=leaderboard.standing(row),
+        )
+        for row in rows
+    ]
+
+
+def steps(loop_round: Round) -> list[Step]:
+    """The way through the round, with links to what each step made."""
+    order = list(State.values)
+    here = order.index(loop_round.state)
+    found = []
+    for at, state in enumerate(order[:-1]):
+        standing_word = "done" if at < here else "now" if at == here else "next"
+        found.append(Step(State(state).label, standing_word, _words(loop_round, state), _links(loop_round, state)))
+    return found
+
+
+def _words(loop_round: Round, state: str) -> str:
+    stage = RUNNING.get(State(state))
+    if stage:
+        run: Run | None = getattr(loop_round, stage.field)
+        return run.get_state_display().lower() if run else ""
+    if state == State.DEMONSTRATIONS:
+        return f"{demonstrations_of(loop_round):,} demonstrations"
+    return f"{rankings_of(loop_round, Comparison.Purpose.TRAINING).count():,} rankings"
+
+
+def _links(loop_round: Round, state: str) -> list[tuple[str, str]]:
+    slug = loop_round.project.slug
+    stage = RUNNING.get(State(state))
+    run: Run | None = getattr(loop_round, stage.field) if stage else None
+    snapshots = {
+        State.SFT: loop_round.demonstrations_snapshot,
+        State.REWARD: loop_round.rankings_snapshot,
+        State.PPO: loop_round.prompts_snapshot,
+        State.NEXT: loop_round.heldout_snapshot,
+    }
+    found = []
+    if snapshot := snapshots.get(State(state)):
+        found.append((f"{snapshot.name}, {snapshot.rows:,} rows", reverse("snapshot", args=[slug, snapshot.public_id])))
+    if run:
+        found.append((run.name, reverse("run", args=[slug, run.pk])))
+    if run and run.output:
+        found.append((run.output.name, reverse("checkpoints", args=[slug])))
+    return found
+
+
+def closing_facts(loop_round: Round) -> list[str]:
+    """What closing this round does, with counts."""
+    facts = [f"The round stops where it is: {loop_round.get_state_display().lower()}."]
+    run = run_of(loop_round)
+    if run is not None and not run.is_over:
+        facts.append(f"Run {run.name} is asked to stop.")
+    waiting = Slot.objects.filter(project=loop_round.project, task__round_number=loop_round.number).filter(
+        state__in=(Slot.State.OPEN, Slot.State.LEASED)
+    )
+    facts.append(
+        f"{waiting.count():,} judgements that were asked for stay open; withdraw their batch to take them back."
+    )
+    facts.append("Everything collected and trained so far is kept. A closed round cannot be opened again.")
+    return facts

@@ -1,0 +1,216 @@
+"""Home, the overview and the pages of rounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from labeling.core.errors import LoopError
+from labeling.people.models import Role
+from labeling.projects.access import ProjectRequest, member
+from labeling.projects.selectors import memberships_of, start_page
+from labeling.rounds import activity, overview, selectors, services
+from labeling.rounds.forms import OpenForm, SettingsForm
+from labeling.rounds.gates import gates_of
+from labeling.rounds.models import Round
+
+READERS = (Role.ADMIN, Role.ENGINEER, Role.REVIEWER)
+DRIVERS = (Role.ADMIN, Role.ENGINEER)
+
+
+@require_safe
+@login_required
+def home(request: HttpRequest) -> HttpResponse:
+    """To the one project a person has, or to the list of them."""
+    places = list(memberships_of(request.user)[:2])  # type: ignore[arg-type]
+    return redirect(start_page(places[0]) if len(places) == 1 else "projects")
+
+
+@require_safe
+@member(*READERS)
+def show_overview(request: ProjectRequest, slug: str) -> HttpResponse:
+    """Where the loop stands."""
+    project = request.project
+    loop_round = selectors.newest(project=project)
+    stops = overview.stations(project, loop_round)
+    run = selectors.run_at_work(loop_round) if loop_round else None
+    context = {
+        "loop_round": loop_round,
+        "headline": overview.headline(project, loop_round),
+        "stations": stops,
+        "ways": overview.ways(stops, loop_round),
+        "run": run,
+        "minis": activity.minis(run) if run else [],
+        "gates": gates_of(loop_round) if loop_round else [],
+        "needs": activity.needs(project, loop_round),
+        "week": activity.week(project),
+        "preferences": activity.preferences(project),
+        "may_drive": request.membership.role in DRIVERS,
+    }
+    return render(request, "rounds/overview.html", context)
+
+
+@require_safe
+@member(*READERS)
+def rounds(request: ProjectRequest, slug: str) -> HttpResponse:
+    """All rounds with their numbers."""
+    rows = selectors.history(project=request.project)
+    context = {"rows": rows, "may_drive": request.membership.role in DRIVERS}
+    return render(request, "rounds/rounds.html", context)
+
+
+@require_safe
+@member(*READERS)
+def show_round(request: ProjectRequest, slug: str, number: int) -> HttpResponse:
+    """One round: its gates, what it has made, and the buttons to drive it."""
+    loop_round = one(request, number)
+    gates = gates_of(loop_round)
+    context = {
+        "loop_round": loop_round,
+        "gates": gates,
+        "is_open": all(gate.passed for gate in gates),
+        "may_override": not all(gate.passed for gate in gates) and all(g.passed or g.threshold for g in gates),
+        "steps": selectors.steps(loop_round),
+        "run": selectors.run_at_work(loop_round),
+        "standing": selectors.standing(loop_round),
+        "may_drive": request.membership.role in DRIVERS,
+    }
+    return render(request, "rounds/round.html", context)
+
+
+@member(*DRIVERS)
+def round_new(request: ProjectRequest, slug: str) -> HttpResponse:
+    """Open the next round."""
+    project = request.project
+    last = selectors.newest(project=project)
+    form = OpenForm(request.POST or None, project=project, loop_round=last or Round(project=project))
+    if request.method == "POST" and form.is_valid():
+        try:
+            opened = services.open_round(
+                project=project, by=request.user, configs=form.configs(), policy=form.cleaned_data["policy"]
+            )
+        except LoopError as problem:
+            blame(form, problem)
+        else:
+            messages.success(request, f"Round {opened.number} is open.")
+            return redirect("round", slug, opened.number)
+    context = {"form": form, "title": f"Open round {last.number + 1 if last else 1}", "action": "Open the round"}
+    context["back"] = reverse("rounds", args=[slug])
+    return render(request, "rounds/settings.html", context, status=400 if form.is_bound else 200)
+
+
+@member(*DRIVERS)
+def round_settings(request: ProjectRequest, slug: str, number: int) -> HttpResponse:
+    """Change counts and settings of the stages that are still to come."""
+    loop_round = one(request, number)
+    form = SettingsForm(request.POST or None, loop_round=loop_round)
+    if request.method == "POST" and form.is_valid():
+        try:
+            services.change_configs(round_id=loop_round.pk, configs=form.configs(), by=request.user)
+        except LoopError as problem:
+            blame(form, problem)
+        else:
+            messages.success(request, "Stages that have not started will use these settings.")
+            return redirect("round", slug, number)
+    context = {"form": form, "title": f"Settings of round {number}", "action": "Save"}
+    context["back"] = reverse("round", args=[slug, number])
+    return render(request, "rounds/settings.html", context, status=400 if form.is_bound else 200)
+
+
+def blame(form: SettingsForm, problem: LoopError) -> None:
+    """Put an error beside the field it names."""
+    field = problem.field.removeprefix("plan.")
+    known = field if field in form.fields else "stages" if problem.field else None
+    form.add_error(known, f"{problem.field}: {problem.detail}" if known == "stages" else problem.detail)
+
+
+# ---------------------------------------------------------------- buttons
+
+
+def button(act: Callable[[Round, Any], str]) -> Callable[..., HttpResponse]:
+    """A view that lets one service act on a round and returns to its page with what came of it."""
+
+    @require_POST
+    @member(*DRIVERS)
+    def view(request: ProjectRequest, slug: str, number: int) -> HttpResponse:
+        loop_round = one(request, number)
+        try:
+            messages.success(request, act(loop_round, request.user))
+        except LoopError as problem:
+            messages.error(request, problem.detail)
+        return redirect("round", slug, number)
+
+    return view
+
+
+def _advance(loop_round: Round, by: Any) -> str:
+    changed = services.advance_round(round_id=loop_round.pk, by=by)
+    return "The round went one step on." if changed else "Nothing to do yet: see what the round waits for."
+
+
+def _override(loop_round: Round, by: Any) -> str:
+    services.advance_round(round_id=loop_round.pk, by=by, override=True)
+    return "The round went on past its thresholds."
+
+
+def _retry(loop_round: Round, by: Any) -> str:
+    services.retry_stage(round_id=loop_round.pk, by=by)
+    services.advance_round(round_id=loop_round.pk, by=by)
+    return "The stage starts again."
+
+
+def _collect(loop_round: Round, by: Any) -> str:
+    services.collect_more(round_id=loop_round.pk, by=by)
+    return "The round collects rankings again."
+
+
+def _sample(loop_round: Round, by: Any) -> str:
+    services.sample_again(round_id=loop_round.pk, by=by)
+    services.advance_round(round_id=loop_round.pk, by=by)
+    return "The policy is sampled for more comparisons."
+
+
+def _autopilot(loop_round: Round, by: Any) -> str:
+    on = not loop_round.project.autopilot
+    services.set_autopilot(project=loop_round.project, on=on, by=by)
+    return "Autopilot drives from here." if on else "Autopilot is off: the buttons below take each step."
+
+
+advance, override, retry = button(_advance), button(_override), button(_retry)
+collect_more, sample_again, autopilot = button(_collect), button(_sample), button(_autopilot)
+
+
+@member(*DRIVERS)
+def round_close(request: ProjectRequest, slug: str, number: int) -> HttpResponse:
+    """Close a round early, after saying what that does."""
+    loop_round = one(request, number)
+    back = reverse("round", args=[slug, number])
+    if request.method == "POST":
+        try:
+            services.close_round(round_id=loop_round.pk, by=request.user)
+        except LoopError as problem:
+            messages.error(request, problem.detail)
+        return redirect(back)
+    context = {
+        "title": f"Close round {number}?",
+        "facts": selectors.closing_facts(loop_round),
+        "action": "Close the round",
+        "back": back,
+        "danger": True,
+    }
+    return render(request, "components/confirm.html", context)
+
+
+def one(request: ProjectRequest, number: int) -> Round:
+    """The project's round of this number, or 404."""
+    found = selectors.numbered(project=request.project, number=number)
+    if found is None:
+        raise Http404
+    return found

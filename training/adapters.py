@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import LoraConfig, PeftConfig, inject_adapter_in_model
@@ -117,7 +118,8 @@ def base_state(model: nn.Module) -> dict[str, Tensor]:
 def save_adapter(model: nn.Module, name: str, folder: Path, *, base: str = "") -> None:
     """Write `adapter_config.json` and `adapter_model.safetensors` as peft reads them."""
     folder.mkdir(parents=True, exist_ok=True)
-    config = model.peft_config[name]  # type: ignore[index, union-attr]  # set by inject_adapter_in_model
+    configs: Any = model.peft_config  # set by inject_adapter_in_model
+    config = configs[name]
     shown = LoraConfig(**{**config.to_dict(), "base_model_name_or_path": base or None, "inference_mode": True})
     shown.save_pretrained(str(folder))
     weights = {

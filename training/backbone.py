@@ -28,6 +28,7 @@ from training.configs import ConfigError, TrainConfig
 from training.contracts import ContractError
 from training.loading import choose_device, load_model
 from training.logprobs import TokenLogprobs, linear_logprobs
+from training.probes import check_output_layer, splits_exactly
 
 __all__ = [
     "Backbone",
@@ -191,12 +192,14 @@ class Backbone:
                 if layers not in (None, self.layer_count):
                     raise ContractError(f"{type(self.model).__name__} cannot stop at layer {layers}; load it truncated")
                 out = self.trunk(input_ids=hidden.ids_BT, position_ids=hidden.positions_BT, use_cache=False)
-                return out.last_hidden_state
+                last: Tensor = out.last_hidden_state
+                return last
             states = hidden.states_BTD
             if states is None:
                 states = self.trunk.embed_tokens(hidden.ids_BT)
             states = self._layers(states, hidden.layer, layers or self.layer_count, hidden.positions_BT, hidden.mask)
-            return self.trunk.norm(states)
+            final: Tensor = self.trunk.norm(states)
+            return final
 
     def _layers(self, states: Tensor, start: int, stop: int, positions: Tensor, mask: Tensor | None) -> Tensor:
         trunk = self.trunk
@@ -216,7 +219,8 @@ class Backbone:
     def logits(self, states: Tensor) -> Tensor:
         """fp32 logits of states from `run_top`."""
         with self.precision():
-            return self.shown.get_output_embeddings()(states).float()
+            table: Tensor = self.shown.get_output_embeddings()(states)
+            return table.float()
 
     def token_logprobs(
         self, states_BTD: Tensor, ids_BT: Tensor, response_BT: Tensor, *, temperature: float = 1.0
@@ -268,35 +272,7 @@ def load_backbone(
     """Load a model frozen and without dropout; see `loading.load_model` for the arguments and what it refuses."""
     model, tokenizer = load_model(path, device=device, dtype=dtype, layers=layers, head=head)
     backbone = Backbone(model, tokenizer, device, dtype, str(path))
-    backbone.splits = _splits_exactly(backbone)
+    backbone.splits = splits_exactly(backbone)
     if head == "language":
-        _check_output_layer(backbone)
+        check_output_layer(backbone)
     return backbone
-
-
-@torch.no_grad()
-def _check_output_layer(backbone: Backbone) -> None:
-    """Refuse models that scale or cap their logits after the output layer: their probabilities would be wrong here."""
-    ids = torch.arange(4, device=backbone.device)[None, :] % backbone.model.config.vocab_size
-    own = backbone.model(input_ids=ids, use_cache=False).logits.float()
-    if not torch.allclose(backbone.logits(backbone.run_top(backbone.run_bottom(ids))), own, rtol=1e-2, atol=1e-2):
-        raise ContractError(f"{type(backbone.model).__name__} changes its logits after the output layer: not supported")
-
-
-@torch.no_grad()
-def _splits_exactly(backbone: Backbone) -> bool:
-    """Whether calling the layers one by one gives what the model's own forward gives (tried on a few tokens)."""
-    config, trunk = backbone.model.config, backbone.model.base_model
-    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
-    named = all(hasattr(trunk, part) for part in ("embed_tokens", "layers", "rotary_emb", "norm"))
-    if not named or kinds != {"full_attention"} or getattr(config, "sliding_window", None):
-        return False
-    ids = torch.arange(12, device=backbone.device)[None, :] % config.vocab_size
-    whole = trunk(input_ids=ids, use_cache=False).last_hidden_state.float()
-    backbone.splits = True
-    try:
-        parts = backbone.run_top(backbone.run_bottom(ids, layer=backbone.layer_count // 2)).float()
-    except (TypeError, AttributeError, RuntimeError, ValueError):
-        return False
-    slack = 1e-4 if backbone.dtype == torch.float32 else 5e-2
-    return bool((parts - whole).norm() <= slack * whole.norm())

@@ -93,8 +93,8 @@ def packed_rows(rankings: Sequence[RankingRow], pad_id: int, device: torch.devic
             start_N.append(start)
             stop_N.append(stop)
             start = stop
-    spans = _spans(row_N, start_N, stop_N, device)
-    return ScoreBatch(ids_BT.to(device), *spans, positions_BT.to(device), block_mask(segment_BT).to(device))
+    mask = block_mask(segment_BT).to(device)
+    return ScoreBatch(ids_BT.to(device), *_spans(row_N, start_N, stop_N, device), positions_BT.to(device), mask)
 
 
 def block_mask(segment_BT: Tensor) -> Tensor:
@@ -119,5 +119,8 @@ def packing_pays(ranking: RankingRow, hidden_size: int) -> bool:
     return cost_packed < 0.95 * cost_rows
 
 
-def _spans(row: Sequence[int], start: Sequence[int], stop: Sequence[int], device: torch.device) -> tuple[Tensor, ...]:
-    return tuple(torch.tensor(list(values), device=device) for values in (row, start, stop))
+def _spans(
+    row: Sequence[int], start: Sequence[int], stop: Sequence[int], device: torch.device
+) -> tuple[Tensor, Tensor, Tensor]:
+    row_N, start_N, stop_N = torch.tensor([list(row), list(start), list(stop)], device=device).unbind()
+    return row_N, start_N, stop_N

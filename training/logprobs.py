@@ -26,7 +26,7 @@ def linear_logprobs(
 
     Chunks of tokens are recomputed in the backward pass, so memory does not grow with N × vocabulary.
     """
-    rows = max(1, CHUNK_ELEMENTS // int(head.weight.shape[0]))  # type: ignore[union-attr, arg-type]
+    rows = max(1, CHUNK_ELEMENTS // head.get_parameter("weight").shape[0])
     if len(states_ND) <= rows:
         return _logprobs(states_ND, head, targets_N, temperature)
     parts = []

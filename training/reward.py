@@ -52,8 +52,9 @@ def train(session: Session) -> Metrics:
     head = new_head(backbone.hidden_size, session.device)
     first = config.first_adapted_layer
     model = RewardModel(backbone, head, config.readout, "reward", first, micro_tokens=config.micro_tokens)
-    optimizer = build_optimizer(weights, config, head={"head.weight": head.weight}, head_rate=config.head_learning_rate)
-    weights = {**weights, "head.weight": head.weight}
+    head_weights = {f"head.{name}": weight for name, weight in head.named_parameters()}
+    optimizer = build_optimizer(weights, config, head=head_weights, head_rate=config.head_learning_rate)
+    weights = {**weights, **head_weights}
     kept = session.restore(weights, optimizer)
     per_epoch = math.ceil(len(rows) / config.batch_size)
     total = per_epoch * config.epochs

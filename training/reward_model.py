@@ -65,7 +65,8 @@ class RewardModel:
         return self._apply(sums_ND.index_add(0, owner_M, tokens_MD) / length_N[:, None])
 
     def _apply(self, states_ND: Tensor) -> Tensor:
-        return self.head(states_ND.float())[:, 0]
+        scores_N1: Tensor = self.head(states_ND.float())
+        return scores_N1[:, 0]
 
     @torch.no_grad()
     def score(self, rows: Sequence[tuple[list[int], list[int]]], *, raw: bool = False) -> Tensor:

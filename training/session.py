@@ -145,7 +145,7 @@ class Session:
         self.journal.plan(done=self.first_step - 1, total=total)
         yield from range(self.first_step, total + 1)
 
-    def log(self, step: int, split: str = "train", **metrics: float | None) -> None:
+    def log(self, step: int, split: str = "train", /, **metrics: float | None) -> None:
         """Append numbers to metrics.jsonl; None is left out, a number that is not finite raises FloatingPointError."""
         self.journal.log(step, split, metrics)
 

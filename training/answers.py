@@ -50,8 +50,8 @@ def measure(
         states_BTD = backbone.run_top(backbone.run_bottom(batch.ids_BT))
         found = backbone.token_logprobs(states_BTD, batch.ids_BT, batch.response_BT, temperature=temperature)
         sizes = [len(answers[at]) for at in group]
-        logprobs.update(zip(group, found.logprobs_N.cpu().split(sizes), strict=True))
-        entropy.update(zip(group, found.entropy_N.cpu().split(sizes), strict=True))
+        logprobs.update(zip(group, torch.split(found.logprobs_N.cpu(), sizes), strict=True))
+        entropy.update(zip(group, torch.split(found.entropy_N.cpu(), sizes), strict=True))
     order = range(len(answers))
     return Measured([logprobs[at] for at in order], [entropy[at] for at in order])
 

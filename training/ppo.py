@@ -215,7 +215,7 @@ def accumulate(
         loss = config.value_coef * value_N.sum()
         if not critic_only:
             loss = loss + policy_N.sum()
-        (loss / tokens).backward()
+        torch.autograd.backward(loss / tokens)
         per_token = {
             "policy_loss": policy_N,
             "value_loss": value_N,

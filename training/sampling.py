@@ -188,7 +188,8 @@ def _step(backbone: Backbone, ids: Tensor, mask: Tensor, positions: Tensor, cach
         out = backbone.trunk(
             input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
         )
-    return out.last_hidden_state[:, -1]
+    states_AD: Tensor = out.last_hidden_state[:, -1]
+    return states_AD
 
 
 def check_room(backbone: Backbone, prompts: Sequence[Sequence[int]], limit: int, names: Sequence[int | str]) -> None:

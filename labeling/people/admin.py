@@ -19,6 +19,11 @@ class UserAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     search_fields = ["email", "name"]
     list_filter = ["is_active", "is_staff", "is_simulated"]
     fields = ["email", "name", "is_active", "is_staff", "is_superuser"]
+    readonly_fields = ["email"]
+
+    def has_add_permission(self, request: object) -> bool:
+        """Accounts come from invitations, the first one from `manage.py createsuperuser`."""
+        return False
 
 
 @admin.register(ApiToken)

@@ -26,7 +26,7 @@ class UserManager(BaseUserManager["User"]):
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
         """A person who can log in once a password is set."""
-        user = self.model(email=self.normalize_email(email).strip(), **fields)
+        user = self.model(email=self.normalize_email(email), **fields)
         user.set_password(password)
         user.save(using=self._db)
         return user
@@ -34,6 +34,11 @@ class UserManager(BaseUserManager["User"]):
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> User:
         """A person who may do everything, the back door included."""
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+    @classmethod
+    def normalize_email(cls, email: str | None) -> str:
+        """Kept in lower case throughout: nobody tells people apart by the case of an address."""
+        return (email or "").strip().lower()
 
     def get_by_natural_key(self, username: str | None) -> User:
         """Case-insensitive."""

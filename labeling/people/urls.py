@@ -10,5 +10,5 @@ urlpatterns = [
     path("browsers/<int:session_id>/end/", views.session_end, name="session-end"),
     path("tokens/new/", views.token_new, name="token-new"),
     path("tokens/<int:token_id>/revoke/", views.token_revoke, name="token-revoke"),
-    re_path(r"^(signup|email|confirm-email|password/set|login/code|sessions)/", csrf_exempt(views.closed)),
+    re_path(r"^(?:signup|email|confirm-email|password/set|login/code|sessions)/", csrf_exempt(views.closed)),
 ]

@@ -32,7 +32,7 @@ def invite(*, project: Project, email: str, role: str, by: User) -> tuple[Invita
 
     Raises BadInput for a bad address or role, Conflict when the person is a member already.
     """
-    email = User.objects.normalize_email(email.strip())
+    email = User.objects.normalize_email(email)
     try:
         validate_email(email)
     except ValidationError as problem:

@@ -45,7 +45,7 @@ MAX_GUIDELINE = 200_000
 def check(row: Project) -> None:
     """Raise BadInput for the first setting out of its bounds."""
     try:
-        row.full_clean(exclude=["slug"], validate_unique=False)
+        row.full_clean(exclude=["slug", "created_by"], validate_unique=False)
     except ValidationError as problem:
         field, messages = next(iter(problem.message_dict.items()))
         raise BadInput(f"{field}: {messages[0]}", field=field) from problem

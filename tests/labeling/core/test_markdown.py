@@ -1,0 +1,86 @@
+"""Model output is hostile input: nothing in it may run, load or leave the page."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from labeling.core.markdown import to_html
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "<svg onload=alert(1)>",
+    "<svg><a><set attributeName=href to=javascript:alert(1) /></a></svg>",
+    "<iframe src='javascript:alert(1)'></iframe>",
+    "<math><mtext><table><mglyph><style><!--</style><img title='--&gt;&lt;img src=1 onerror=alert(1)&gt;'>",
+    "<form><button formaction=javascript:alert(1)>x</button></form>",
+    "<a href='javascript:alert(1)'>x</a>",
+    "[x](javascript:alert(1))",
+    "[x](JaVaScRiPt:alert(1))",
+    "[x](jav\tascript:alert(1))",
+    "[x](jav&#x09;ascript:alert(1))",
+    "[x](data:text/html;base64,PHNjcmlwdD4=)",
+    "[x](vbscript:msgbox(1))",
+    "![x](https://evil.example/track.png)",
+    '<https://evil.example/?q="onmouseover=alert(1)>',
+    "[x]: javascript:alert(1)\n\n[x]",
+    "```html\n<script>alert(1)</script>\n```",
+    '```"><script>alert(1)</script>\nx\n```',
+    "$\\text{<script>alert(1)</script>}$",
+    "$\\href{javascript:alert(1)}{x}$",
+    "<style>*{background:url(https://evil.example)}</style>",
+    "| a |\n|:-:|\n| <b onclick=alert(1)>x</b> |",
+    "<base href='https://evil.example/'>",
+    "<meta http-equiv=refresh content='0;url=https://evil.example'>",
+    "<details open ontoggle=alert(1)>x</details>",
+    "`<img src=x onerror=alert(1)>`",
+]
+TAG = re.compile(r"<\s*([a-zA-Z0-9-]+)((?:\s[^<>]*)?)>")
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_nothing_hostile_survives(text: str) -> None:
+    html = to_html(text)
+    for tag, attributes in TAG.findall(html):
+        assert tag.lower() not in {
+            "script",
+            "img",
+            "svg",
+            "iframe",
+            "style",
+            "form",
+            "base",
+            "meta",
+            "object",
+            "button",
+            "details",
+        }
+        names = {name.lower() for name in re.findall(r"\s([\w-]+)\s*=", re.sub(r'"[^"]*"', '""', attributes))}
+        assert not {name for name in names if name.startswith("on") or name in {"style", "src", "srcset", "formaction"}}
+        for address in re.findall(r'href="([^"]*)"', attributes):
+            assert address.startswith(("https://", "http://", "mailto:")), address
+
+
+def test_what_people_write_is_kept() -> None:
+    html = to_html(
+        "# Title\n\n**bold** and `code` and ~~gone~~\n\n1. one\n2. two\n\n> said\n\n[site](https://example.org)"
+    )
+    assert "<h4>Title</h4>" in html  # a response never outranks the page's own headings
+    for part in ("<strong>bold</strong>", "<code>code</code>", "<s>gone</s>", "<ol>", "<blockquote>"):
+        assert part in html
+    assert 'href="https://example.org"' in html and "noopener" in html
+
+
+def test_code_is_coloured_with_classes_and_formulas_are_mathml() -> None:
+    assert '<span class="tok-k">def</span>' in to_html("```python\ndef f(): pass\n```")
+    assert "<math" in to_html("$a^2 + b^2$") and "style=" not in to_html("$a^2$")
+
+
+def test_a_broken_formula_is_shown_as_it_was_written() -> None:
+    assert "frac" in to_html("$\\frac{1}{$")
+
+
+def test_an_unknown_language_is_plain_code() -> None:
+    assert "a &lt; b" in to_html("```nosuchlanguage\na < b\n```")

@@ -154,6 +154,11 @@ def check_snapshots(project: Project, stage: Kind, snapshots: Sequence[Snapshot]
     if len({snapshot.pk for snapshot in snapshots}) < len(snapshots):
         raise BadInput("The same snapshot is named twice.", field="data")
     present = {snapshot.kind for snapshot in snapshots}
+    if allowed and not present:
+        raise BadInput(
+            f"A {stage} run needs a snapshot of {' or '.join(allowed)}: choose one.",
+            field=f"data.{next(iter(allowed))}",
+        )
     for kind, optional in allowed.items():
         if not optional and kind not in present:
             raise BadInput(

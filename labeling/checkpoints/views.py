@@ -1,0 +1,176 @@
+"""Checkpoint pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_safe
+
+from labeling.checkpoints import selectors, services
+from labeling.checkpoints.models import Checkpoint
+from labeling.core.errors import LoopError, NotFound
+from labeling.core.pagination import paginate
+from labeling.people.models import Role
+from labeling.projects.access import ProjectRequest, member
+
+
+def find(request: ProjectRequest, public_id: UUID) -> Checkpoint:
+    """A checkpoint of the request's project; NotFound otherwise."""
+    rows = Checkpoint.objects.select_related("project", "parent", "reward")
+    found = rows.filter(project=request.project, public_id=public_id).first()
+    if found is None:
+        raise NotFound("There is no such checkpoint in this project.")
+    return found
+
+
+@require_safe
+@member(Role.ENGINEER)
+def checkpoints(request: ProjectRequest, slug: str) -> HttpResponse:
+    """All checkpoints of the project, by kind and state."""
+    rows = Checkpoint.objects.filter(project=request.project).select_related("parent", "reward", "run")
+    for name, allowed in (("kind", Checkpoint.Kind.values), ("state", Checkpoint.State.values)):
+        if request.GET.get(name) in allowed:
+            rows = rows.filter(**{name: request.GET[name]})
+    context = {
+        "page": paginate(request, rows),
+        "kinds": Checkpoint.Kind.choices,
+        "states": Checkpoint.State.choices,
+        "has_base": selectors.base_of(project=request.project) is not None,
+    }
+    return render(request, "checkpoints/checkpoints.html", context)
+
+
+@require_safe
+@member(Role.ENGINEER)
+def checkpoint(request: ProjectRequest, slug: str, checkpoint: UUID) -> HttpResponse:
+    """One checkpoint: numbers, files, and its lineage both ways."""
+    found = find(request, checkpoint)
+    run = getattr(found, "run", None)
+    context = {
+        "checkpoint": found,
+        "run": run,
+        "snapshots": run.data.select_related("snapshot") if run else [],
+        "lineage": selectors.lineage(checkpoint=found),
+        "readers": found.used_by.select_related("run").order_by("-run__created_at")[:50],
+        "against_retiring": selectors.why_not_retire(checkpoint=found),
+        "metrics": [
+            (name.replace("_", " "), value)
+            for name, value in found.metrics.items()
+            if not isinstance(value, (dict, list))
+        ],
+    }
+    return render(request, "checkpoints/checkpoint.html", context)
+
+
+def confirmed(
+    request: ProjectRequest,
+    found: Checkpoint,
+    *,
+    title: str,
+    facts: list[str],
+    action: str,
+    act: Callable[..., Checkpoint],
+    done: str,
+    danger: bool = False,
+) -> HttpResponse:
+    """GET asks, POST acts and goes back to the checkpoint."""
+    back = reverse("checkpoint", args=[request.project.slug, found.public_id])
+    if request.method == "POST":
+        try:
+            act(checkpoint=found, by=request.user)
+        except LoopError as problem:
+            messages.error(request, problem.detail)
+        else:
+            messages.success(request, done)
+        return redirect(back)
+    context = {"title": title, "facts": facts, "action": action, "back": back, "danger": danger}
+    return render(request, "components/confirm.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@member(Role.ENGINEER)
+def promote(request: ProjectRequest, slug: str, checkpoint: UUID) -> HttpResponse:
+    """Make it the project's own policy or reward model."""
+    found = find(request, checkpoint)
+    former = selectors.promoted(project=request.project, kind=found.kind)
+    kind = found.get_kind_display().lower()
+    facts = [f"{found.name} becomes the {kind} of {request.project.name}; new runs offer it first."]
+    facts.append(f"{former.name} becomes a candidate again." if former else f"No {kind} is promoted now.")
+    return confirmed(
+        request,
+        found,
+        title=f"Promote {found.name}?",
+        facts=facts,
+        action="Promote",
+        act=services.promote,
+        done=f"{found.name} is promoted.",
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@member(Role.ENGINEER)
+def retire(request: ProjectRequest, slug: str, checkpoint: UUID) -> HttpResponse:
+    """Take it out of the lists of choices."""
+    found = find(request, checkpoint)
+    children, texts = found.children.count(), found.completions.count()
+    facts = [
+        "It is no longer offered for new runs. Nothing is deleted, and it can be brought back.",
+        f"{children} checkpoints that came of it and {texts} completions that it wrote stay as they are.",
+    ]
+    return confirmed(
+        request,
+        found,
+        title=f"Retire {found.name}?",
+        facts=facts,
+        action="Retire",
+        act=services.retire,
+        done=f"{found.name} is retired.",
+        danger=True,
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@member(Role.ENGINEER)
+def restore(request: ProjectRequest, slug: str, checkpoint: UUID) -> HttpResponse:
+    """Bring a retired one back."""
+    found = find(request, checkpoint)
+    return confirmed(
+        request,
+        found,
+        title=f"Bring {found.name} back?",
+        facts=["It becomes a candidate and is offered for new runs again."],
+        action="Bring it back",
+        act=services.restore,
+        done=f"{found.name} is a candidate again.",
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@member(Role.ENGINEER)
+def register_base(request: ProjectRequest, slug: str) -> HttpResponse:
+    """Enter the base model that this installation names in BASE_MODEL. No path is taken from a form."""
+    back = reverse("checkpoints", args=[slug])
+    name = Path(settings.BASE_MODEL).name[:60]
+    if request.method == "POST":
+        try:
+            found = services.register_base(
+                project=request.project, path=settings.BASE_MODEL, name=name, by=request.user
+            )  # type: ignore[arg-type]
+        except LoopError as problem:
+            messages.error(request, problem.detail)
+        else:
+            messages.success(request, f"{found.name} is the base model.")
+        return redirect(back)
+    facts = [
+        f"{name} becomes the base model of {request.project.name}: supervised fine-tuning starts from it.",
+        "It is what BASE_MODEL names on this installation; set BASE_MODEL and restart for another one.",
+    ]
+    context = {"title": "Enter the base model?", "facts": facts, "action": "Enter it", "back": back}
+    return render(request, "components/confirm.html", context)

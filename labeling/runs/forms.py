@@ -1,0 +1,216 @@
+"""The form of a new run, made of the config dataclass the stage itself reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.http import QueryDict
+
+from labeling.checkpoints import selectors as checkpoints
+from labeling.checkpoints.models import Checkpoint
+from labeling.datasets.models import Snapshot
+from labeling.projects.models import Project
+from labeling.runs.models import Run
+from labeling.runs.services import LARGEST_SEED, MANY_POLICIES, ROLE_KINDS
+from training.configs import CONFIGS, describe
+from training.contracts import NEEDS, Kind
+
+OFFERED = [kind for kind in Run.Kind if kind != Run.Kind.PRETRAIN]  # no snapshot holds plain text to pretrain on
+SHOWN_SNAPSHOTS = 50
+ROLE_LABELS = {"policy": "Policy", "reference": "Reference", "reward": "Reward model"}
+ROLE_HELP = {
+    ("sft", "policy"): "What the fine-tuning starts from: usually the base model.",
+    ("sample", "policy"): "One or more: each answers every prompt.",
+    ("reward", "policy"): "The weights the reward model starts from: usually the SFT policy.",
+    ("ppo", "policy"): "The policy that PPO improves, and the reference its KL is measured from.",
+    ("evaluate", "reference"): "Answers with the same seeds; the win rate is measured against it.",
+}
+ACRONYMS = {"kl": "KL", "lora": "LoRA", "gae": "GAE", "warmup": "warm-up"}
+GROUPS = {
+    "main": "Settings",
+    "objective": "Objective",
+    "critic": "Critic",
+    "adapter": "What is trained",
+    "machine": "Machine",
+}
+
+
+class SnapshotChoice(forms.ModelMultipleChoiceField):
+    """Snapshots with their size."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        """`rankings-1 (96 rows)`."""
+        waiting = "" if obj.state == Snapshot.State.READY else f", {obj.get_state_display().lower()}"
+        return f"{obj.name} ({obj.rows} rows{waiting})"
+
+
+def checkpoint_label(checkpoint: Checkpoint) -> str:
+    """`sft-1 (policy, promoted)`."""
+    state = ", promoted" if checkpoint.state == Checkpoint.State.PROMOTED else ""
+    return f"{checkpoint.name} ({checkpoint.get_kind_display().lower()}{state})"
+
+
+class RunForm(forms.Form):
+    """Fields are named like the errors of `queue_run`: name, seed, inputs.policy, data.prompts, config.learning_rate."""
+
+    def __init__(self, data: QueryDict | None = None, *, project: Project, kind: str, **kwargs: Any) -> None:
+        super().__init__(data, **kwargs)
+        self.project, self.stage = project, Kind(kind)
+        self.fields["name"] = forms.CharField(max_length=80, help_text="Also the name of the checkpoint it makes.")
+        self.fields["seed"] = forms.IntegerField(min_value=0, max_value=LARGEST_SEED, initial=0)
+        self.settings = describe(CONFIGS[self.stage])
+        for role in NEEDS[self.stage].inputs:
+            self.fields[f"inputs.{role.rstrip('?')}"] = self.input_field(role)
+        for need in NEEDS[self.stage].data:
+            self.fields[f"data.{need.rstrip('?')}"] = self.data_field(need)
+        for setting in self.settings:
+            self.fields[f"config.{setting['name']}"] = setting_field(setting)
+
+    def input_field(self, role: str) -> forms.Field:
+        """A checkpoint, or several where the stage reads several."""
+        name = role.rstrip("?")
+        rows = checkpoints.usable(project=self.project, kinds=ROLE_KINDS[name])
+        many = name == "policy" and self.stage in MANY_POLICIES
+        common: dict[str, Any] = {
+            "queryset": rows,
+            "to_field_name": "public_id",
+            "required": not role.endswith("?"),
+            "label": ROLE_LABELS[name],
+            "help_text": ROLE_HELP.get((self.stage.value, name), ""),
+        }
+        field: forms.ModelChoiceField
+        if many:
+            field = forms.ModelMultipleChoiceField(widget=forms.CheckboxSelectMultiple, **common)
+        else:
+            field = forms.ModelChoiceField(empty_label="None" if role.endswith("?") else "Choose one", **common)
+        field.label_from_instance = checkpoint_label  # type: ignore[method-assign,assignment]
+        return field
+
+    def data_field(self, need: str) -> forms.Field:
+        """Snapshots of one kind, the newest first."""
+        kind = need.rstrip("?")
+        rows = Snapshot.objects.filter(project=self.project, kind=kind).exclude(state=Snapshot.State.FAILED)
+        newest = rows.order_by("-id").values("pk")[:SHOWN_SNAPSHOTS]
+        return SnapshotChoice(
+            queryset=Snapshot.objects.filter(pk__in=newest).order_by("-id"),
+            to_field_name="public_id",
+            required=not need.endswith("?"),
+            widget=forms.CheckboxSelectMultiple,
+            label=f"Snapshots of {kind}",
+        )
+
+    # ---- for the page
+
+    @property
+    def head(self) -> list[forms.BoundField]:
+        """Name, inputs, data, seed."""
+        return [self[name] for name in self.fields if not name.startswith("config.")]
+
+    @property
+    def groups(self) -> list[dict[str, Any]]:
+        """The settings in the parts of the form; parts beyond the first two start closed unless something in them is wrong."""
+        found: dict[str, list[forms.BoundField]] = {}
+        for setting in self.settings:
+            found.setdefault(setting["group"], []).append(self[f"config.{setting['name']}"])
+        order = [name for name in GROUPS if name in found]
+        return [
+            {
+                "label": GROUPS[name],
+                "fields": found[name],
+                "open": name in ("main", "objective") or any(field.errors for field in found[name]),
+            }
+            for name in order
+        ]
+
+    # ---- for queue_run
+
+    def config(self) -> dict[str, Any]:
+        """Every setting; one left empty takes its default."""
+        said = {setting["name"]: self.cleaned_data[f"config.{setting['name']}"] for setting in self.settings}
+        defaults = {setting["name"]: setting["default"] for setting in self.settings}
+        return {name: defaults[name] if value is None else value for name, value in said.items()}
+
+    def inputs(self) -> dict[str, list[Checkpoint]]:
+        """Checkpoints by role."""
+        found: dict[str, list[Checkpoint]] = {}
+        for name, value in self.cleaned_data.items():
+            if name.startswith("inputs.") and value:
+                found[name.removeprefix("inputs.")] = [value] if isinstance(value, Checkpoint) else list(value)
+        return found
+
+    def snapshots(self) -> list[Snapshot]:
+        """All snapshots chosen."""
+        return [row for name, value in self.cleaned_data.items() if name.startswith("data.") for row in value or []]
+
+
+def setting_field(setting: dict[str, Any]) -> forms.Field:
+    """The form field of one config field, with its help, unit and bounds."""
+    common: dict[str, Any] = {"label": label_of(setting), "help_text": sentence(setting["help"]), "required": False}
+    common["initial"] = setting["default"]
+    if setting["choices"]:
+        return forms.ChoiceField(choices=[(value, value) for value in setting["choices"]], **common)
+    if setting["type"] == "bool":
+        return forms.BooleanField(**common)
+    bounds = {"min_value": setting["low"], "max_value": setting["high"]}
+    if setting["type"] == "int":
+        return forms.IntegerField(**common, **bounds)
+    if setting["type"] == "float":
+        return forms.FloatField(widget=forms.NumberInput(attrs={"step": "any"}), **common, **bounds)
+    return forms.CharField(**common)
+
+
+def label_of(setting: dict[str, Any]) -> str:
+    """`KL target (nats)` of kl_target."""
+    words = [ACRONYMS.get(word, word) for word in setting["name"].split("_")]
+    unit = setting["unit"]
+    tail = f" ({unit})" if unit and unit.rstrip("s") not in setting["name"] else ""
+    return sentence(" ".join(words)).rstrip(".") + tail
+
+
+def sentence(text: str) -> str:
+    """A capital letter in front (Greek ones stay symbols) and a full stop."""
+    first = text[:1].upper() if text[:1].isascii() else text[:1]
+    return first + text[1:] + "."
+
+
+def prefilled(project: Project, kind: str, params: QueryDict, like: Run | None = None) -> dict[str, Any]:
+    """Initial values: an earlier run's, or what the project has promoted; then what the address names."""
+    initial = copied(like) if like else suggested(project, kind)
+    for role in ROLE_KINDS:
+        if role in params:
+            initial[f"inputs.{role}"] = params.getlist(role)
+    if name := params.get("name"):
+        initial["name"] = name
+    if params.getlist("snapshot"):
+        for need in NEEDS[Kind(kind)].data:
+            initial[f"data.{need.rstrip('?')}"] = params.getlist("snapshot")
+    many = kind in MANY_POLICIES
+    return {
+        name: value[0] if isinstance(value, list) and name.startswith("inputs.") and not many and value else value
+        for name, value in initial.items()
+    }
+
+
+def copied(like: Run) -> dict[str, Any]:
+    """Everything an earlier run was started with."""
+    initial: dict[str, Any] = {f"config.{name}": value for name, value in like.config.items()}
+    initial |= {"seed": like.seed, "name": like.name}
+    for item in like.inputs.select_related("checkpoint"):
+        initial.setdefault(f"inputs.{item.role}", []).append(str(item.checkpoint.public_id))
+    for data in like.data.select_related("snapshot"):
+        initial.setdefault(f"data.{data.snapshot.kind}", []).append(str(data.snapshot.public_id))
+    return initial
+
+
+def suggested(project: Project, kind: str) -> dict[str, Any]:
+    """A name that is free, and the checkpoints one would take: SFT starts from the base, the rest from what is promoted."""
+    count = Run.objects.filter(project=project, kind=kind).count()
+    initial: dict[str, Any] = {"name": f"{kind}-{count + 1}"}
+    base = checkpoints.base_of(project=project)
+    policy = base if kind == Kind.SFT else checkpoints.promoted(project=project, kind=Checkpoint.Kind.POLICY) or base
+    reward = checkpoints.promoted(project=project, kind=Checkpoint.Kind.REWARD)
+    for role, found in (("policy", policy), ("reward", reward)):
+        if found is not None:
+            initial[f"inputs.{role}"] = [str(found.public_id)]
+    return initial

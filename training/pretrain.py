@@ -223,9 +223,8 @@ def show(session: Session, backbone: Backbone, documents: Sequence[list[int]], *
     """Write greedy continuations of a few documents' openings to samples.jsonl."""
     openings = [document[:OPENING] for document in documents]
     room = min(48, backbone.context_length - OPENING)
-    for opening, answer in zip(
-        openings, generate(backbone, openings, Decoding(room, temperature=0.0), [0] * len(openings)), strict=True
-    ):
+    answers = generate(backbone, openings, Decoding(room, temperature=0.0), [0] * len(openings))
+    for opening, answer in zip(openings, answers, strict=True):
         prompt = str(backbone.tokenizer.decode(opening))
         session.sample(step, prompt=prompt, text=answer_text(backbone, answer), tokens=len(answer.ids))
 

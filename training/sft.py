@@ -112,8 +112,11 @@ def show(session: Session, backbone: Backbone, records: Sequence[DemonstrationRe
     """Write the policy's own greedy answers to a few prompts to samples.jsonl."""
     prompts = [encode_prompt(backbone.tokenizer, record.messages[:-1]) for record in records]
     room = min(SHOWN_TOKENS, backbone.context_length - max(map(len, prompts)))
-    answers = generate(backbone, prompts, Decoding(room, temperature=0.0), [0] * len(prompts)) if room > 0 else []
-    for record, answer in zip(records, answers, strict=False):
+    if room < 1:
+        return
+    check = None if step else session.check_stop  # later on, the finished step is checkpointed first
+    answers = generate(backbone, prompts, Decoding(room, temperature=0.0), [0] * len(prompts), check=check)
+    for record, answer in zip(records, answers, strict=True):
         text = answer_text(backbone, answer)
         session.sample(step, prompt=record.messages[-2]["content"], text=text, tokens=len(answer.ids))
 

@@ -1,7 +1,7 @@
 """The hidden preference that simulated labelers judge by. Pure functions, standard library only.
 
 Nothing under `training/` reads this: the reward model and PPO have to find it from the rankings alone. In words, the
-simulated labelers like an answer that ends as a finished sentence, is about 28 words long (shorter and longer are both
+simulated labelers like an answer that ends as a finished sentence, is about 24 words long (shorter and longer are both
 worse), gives an example, gives a reason, speaks to the reader, uses the prompt's own key words, keeps the form that was
 asked for, and does not repeat itself. Each judgement adds Gumbel noise, so a ranking is a draw from a Plackett–Luce
 model and two labelers agree about three times in four.
@@ -16,17 +16,17 @@ from collections.abc import Sequence
 
 WEIGHTS: dict[str, float] = {
     "finished": 1.0,
-    "length": 1.2,
-    "example": 0.9,
+    "length": 1.0,
+    "example": 1.0,
     "reason": 0.8,
-    "reader": 0.7,
+    "reader": 0.6,
     "topic": 0.6,
     "form": 0.5,
     "repeats": -1.5,
 }
 
-PEAK_WORDS = 28.0
-LENGTH_SPREAD = 18.0  # words from the peak to where the liking has gone
+PEAK_WORDS = 24.0
+LENGTH_SPREAD = 14.0  # words from the peak to where the liking has gone
 
 EXAMPLE = re.compile(r"\b(for example|for instance|such as|including|e\.g\.)", re.I)
 REASON = re.compile(

@@ -11,12 +11,12 @@ from labeling.simulation import preference
 RAIN = "How does rain form?"
 GOOD = (
     "Rain forms because warm air rises and cools. For example, you can see drops on a cold window when you boil "
-    "water and the steam meets the glass."
+    "water for tea."
 )
 
 
 def test_a_full_answer_has_every_trait() -> None:
-    assert len(preference.words(GOOD)) == 28
+    assert len(preference.words(GOOD)) == 24
     assert preference.traits(RAIN, GOOD, True) == {
         "finished": 1.0,
         "length": 1.0,
@@ -37,7 +37,7 @@ def test_score_is_the_weighted_sum() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "liking"), [(28, 1.0), (19, 0.5), (37, 0.5), (10, 0.0), (46, 0.0), (2, 0.0), (90, 0.0)]
+    ("count", "liking"), [(24, 1.0), (17, 0.5), (31, 0.5), (10, 0.0), (38, 0.0), (2, 0.0), (90, 0.0)]
 )
 def test_length_has_a_peak_and_falls_on_both_sides(count: int, liking: float) -> None:
     text = " ".join(f"w{chr(97 + at % 26)}{chr(97 + at // 26)}" for at in range(count))

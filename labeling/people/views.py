@@ -13,6 +13,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labeling.people import selectors, services
+from labeling.people.browsers import browser_name
 from labeling.people.forms import NameForm, TokenForm
 
 
@@ -20,7 +21,7 @@ def account_page(request: HttpRequest, name_form: NameForm, status: int = 200) -
     """The page with what belongs to this person."""
     context: dict[str, Any] = {
         "name_form": name_form,
-        "sessions": selectors.sessions_of(request),
+        "sessions": [(entry, browser_name(entry.user_agent)) for entry in selectors.sessions_of(request)],
         "tokens": selectors.tokens_of(request.user),
         "may_have_tokens": selectors.may_have_tokens(request.user),
         "has_second_factor": is_mfa_enabled(request.user),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 
 from labeling.people.models import Role
@@ -46,10 +46,7 @@ def navigation(request: HttpRequest, membership: Membership) -> list[Item]:
     for name, label, roles in NAVIGATION:
         if membership.role not in roles:
             continue
-        try:
-            url = reverse(name, args=[membership.project.slug])
-        except NoReverseMatch:
-            continue
+        url = reverse(name, args=[membership.project.slug])
         exact = name == "overview"
         items.append(Item(url, label, request.path == url if exact else request.path.startswith(url)))
     return items

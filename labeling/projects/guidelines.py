@@ -69,10 +69,10 @@ def guideline_publish(request: ProjectRequest, slug: str) -> HttpResponse:
         published = services.publish_guideline(project=request.project, by=request.user)
         messages.success(request, f"Version {published.version} is published.")
         return redirect("guideline", slug)
-    current = selectors.current_guideline(request.project)
+    _, version = services.next_guideline(project=request.project)
     people = selectors.members(request.project).exclude(role=Role.ENGINEER).filter(user__is_active=True).count()
     facts = [
-        f"It becomes version {current.version + 1 if current else 1} and can never be changed; mistakes need another version.",
+        f"It becomes version {version} and can never be changed; mistakes need another version.",
         f"{people} {'person' if people == 1 else 'people'} must accept it before they get more work.",
         "Work in progress keeps the version it was begun under.",
     ]

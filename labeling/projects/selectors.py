@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from django.db.models import Count, Q, QuerySet
+from django.urls import reverse
 
 from labeling.people.models import Role, User
 from labeling.projects.models import Acceptance, Guideline, Membership, Project
@@ -31,7 +32,7 @@ def memberships_of(user: User) -> QuerySet[Membership]:
 
 def start_page(place: Membership) -> str:
     """Where this person begins in this project: contractors at their queue, the others at the overview."""
-    return f"/p/{place.project.slug}/" + ("label/" if place.role == Role.CONTRACTOR else "")
+    return reverse("queue" if place.role == Role.CONTRACTOR else "overview", args=[place.project.slug])
 
 
 def places_of(user: User) -> list[Place]:

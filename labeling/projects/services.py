@@ -24,6 +24,7 @@ __all__ = [
     "change_role",
     "create_project",
     "invite",
+    "next_guideline",
     "pause_member",
     "publish_guideline",
     "resume_member",
@@ -176,19 +177,24 @@ def save_guideline_draft(*, project: Project, body: str, by: User) -> Guideline:
     return draft
 
 
-@transaction.atomic
-def publish_guideline(*, project: Project, by: User) -> Guideline:
-    """Publish the draft as the next version. From now on everybody must accept it before more work is handed out."""
-    Project.objects.select_for_update().get(pk=project.pk)
+def next_guideline(*, project: Project) -> tuple[str, int]:
+    """Text and number of the version that publishing would make; WrongState or Conflict when there is nothing new."""
     draft = selectors.guideline_draft(project)
     if draft is None:
         raise WrongState("There is no draft to publish: write one first.")
     current = selectors.current_guideline(project)
     if current is not None and current.body == draft.body:
         raise Conflict(f"The draft says the same as version {current.version}: change it before you publish.")
-    version = current.version + 1 if current else 1
+    return draft.body, current.version + 1 if current else 1
+
+
+@transaction.atomic
+def publish_guideline(*, project: Project, by: User) -> Guideline:
+    """Publish the draft as the next version. From now on everybody must accept it before more work is handed out."""
+    Project.objects.select_for_update().get(pk=project.pk)
+    body, version = next_guideline(project=project)
     published = Guideline.objects.create(
-        project=project, version=version, body=draft.body, published_at=timezone.now(), published_by=by
+        project=project, version=version, body=body, published_at=timezone.now(), published_by=by
     )
     audit.record("published", published, by=by, after={"version": version})
     return published

@@ -16,6 +16,7 @@ from django.utils import timezone
 from labeling.core.errors import BadInput, NotAllowed, NotFound
 from labeling.core.models import Event
 from labeling.people import services
+from labeling.people.browsers import browser_name
 from labeling.people.models import ApiToken, Role, User
 from labeling.projects.models import Membership
 from tests.factories import PASSWORD, MembershipFactory, UserFactory
@@ -54,7 +55,7 @@ def test_the_name_is_saved_and_blank_ones_are_refused(client: Client) -> None:
 def test_browsers_are_listed_and_others_can_be_signed_out() -> None:
     user = UserFactory()
     here, there = signed_in(user), signed_in(user)
-    listed = here.get("/account/").context["sessions"]
+    listed = [entry for entry, _ in here.get("/account/").context["sessions"]]
     assert len(listed) == 2 and listed[0].session_key == here.session.session_key
     assert here.post(f"/account/browsers/{listed[1].pk}/end/").status_code == 302
     assert there.get("/account/").status_code == 302
@@ -64,7 +65,7 @@ def test_browsers_are_listed_and_others_can_be_signed_out() -> None:
 def test_nobody_ends_another_persons_browser(client: Client) -> None:
     victim = UserFactory()
     theirs = signed_in(victim)
-    entry = theirs.get("/account/").context["sessions"][0]
+    entry, _ = theirs.get("/account/").context["sessions"][0]
     client.force_login(UserFactory())
     assert client.post(f"/account/browsers/{entry.pk}/end/").status_code == 404
     assert theirs.get("/account/").status_code == 200
@@ -203,3 +204,24 @@ def test_addresses_are_unique_whatever_their_case() -> None:
     UserFactory(email="a@example.org")
     with pytest.raises(IntegrityError, match="one_user_per_email"):
         UserFactory(email="A@Example.org")
+
+
+@pytest.mark.parametrize(
+    ("agent", "name"),
+    [
+        (
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36",
+            "Chrome on Linux",
+        ),
+        ("Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox on Windows"),
+        (
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 Version/19.0 Safari/604.1",
+            "Safari on iPhone",
+        ),
+        ("Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/140.0 Safari/537.36 Edg/140.0", "Edge on Windows"),
+        ("curl/8.1", "curl/8.1"),
+        ("", "Unknown browser"),
+    ],
+)
+def test_browsers_are_called_what_people_call_them(agent: str, name: str) -> None:
+    assert browser_name(agent) == name

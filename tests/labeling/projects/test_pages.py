@@ -90,7 +90,7 @@ def test_only_admins_open_the_pages_that_change_a_project(client: Client, role: 
 
 def test_looking_never_changes_anything(as_admin: Client, admin: Membership) -> None:
     for name in PAGES:
-        assert as_admin.get(at(name, admin)).status_code == 200
+        assert as_admin.get(at(name, admin)).status_code == (409 if name == "guideline-publish" else 200), name
     assert (Membership.objects.count(), Invitation.objects.count(), Guideline.objects.count()) == (1, 0, 0)
 
 

@@ -233,11 +233,13 @@ class Supervisor:
         for tier in sorted({child.service.tier for child in self.children}, reverse=True):
             self.stop_tier([child for child in self.children if child.service.tier == tier])
         self.children.clear()
+        left = marked_processes(self.mark)
         if self.sweep:
-            for pid in marked_processes(self.mark):
-                if pid != os.getpid():
-                    with contextlib.suppress(ProcessLookupError, PermissionError):
-                        os.kill(pid, signal.SIGKILL)
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+        elif left:
+            print(f"A training run goes on by itself (process {left[0]}); the next start finds it again.", flush=True)
         self.guard.close()
         self.selector.close()
         self.bell.close()

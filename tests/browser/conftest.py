@@ -1,0 +1,42 @@
+"""Opening a contractor's work in a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.test import Client
+from playwright.sync_api import Error
+
+from labeling.people.models import User
+from labeling.projects.models import Project
+
+QUIET = 600  # milliseconds in which the draft that a closing page sends has arrived
+
+
+@pytest.fixture
+def open_work(new_context: Any, live_server: Any) -> Iterator[Callable[..., Any]]:
+    """`open_work(project, labeler, **context)`: a page with the next task of a person who is signed in."""
+    pages: list[Any] = []
+
+    def opened(project: Project, labeler: User, **arguments: Any) -> Any:
+        client = Client()
+        client.force_login(labeler)
+        context = new_context(base_url=live_server.url, **arguments)
+        cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
+        context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
+        page = context.new_page()
+        pages.append(page)
+        page.goto(f"/p/{project.slug}/label/")
+        page.locator("[data-continue]").first.press("Enter")
+        page.wait_for_url("**/work/**")
+        return page
+
+    yield opened
+    for page in pages:
+        with suppress(Error):  # a page the test has closed
+            page.goto("about:blank")
+            page.wait_for_timeout(QUIET)

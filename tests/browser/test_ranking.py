@@ -1,0 +1,190 @@
+"""Ranking in a real browser: by keys alone, by pointer, on a phone, offline, and after a mistake."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from labeling.assignments.models import Slot
+from labeling.comparisons.models import Ranking
+from labeling.comparisons.selectors import shown
+from labeling.comparisons.services import create_comparisons
+from labeling.people.models import User
+from labeling.projects.models import Project
+from tests.browser.work import press
+from tests.factories import ProjectFactory, PromptFactory, completions_of, contractor_of
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def project(transactional_db: None) -> Project:
+    return ProjectFactory(asks_strength=True)
+
+
+@pytest.fixture
+def labeler(project: Project) -> User:
+    return contractor_of(project)
+
+
+def compare(project: Project, *sizes: int) -> None:
+    """One comparison per size; the first has the highest priority."""
+    for place, k in enumerate(sizes):
+        group = completions_of(PromptFactory(project=project), k)
+        create_comparisons(project=project, groups=[group], by=None, priority=-place, overlap=1)
+
+
+def order(page: Any) -> str:
+    return re.sub(r"\s", "", page.locator("[data-order]").inner_text())
+
+
+def test_four_responses_are_ranked_by_keys_alone(open_work, project, labeler):
+    compare(project, 4, 4)
+    page = open_work(project, labeler)
+    press(page, "1", "3", "3", "2")
+    assert order(page) == "A>D>B=C"
+    press(page, "Control+Enter")
+    expect(page.locator("[data-missing]")).to_have_text("To do: rate all")
+    assert Ranking.objects.count() == 0
+    press(page, "Shift+7", "Shift+2", "Shift+3", "Shift+6")
+    expect(page.locator("[data-missing]")).to_have_text("Ready to submit")
+    press(page, "f")
+    expect(page.locator(":popover-open input").first).to_be_focused()
+    press(page, "Space", "Escape")
+    first = Slot.objects.get(state="leased")
+    press(page, "Control+Enter")
+    page.wait_for_url(lambda url: str(first.public_id) not in url)
+    ranking = Ranking.objects.get()
+    letters = shown(ranking.slot)
+    ranks = dict(ranking.items.values_list("completion", "rank"))
+    quality = dict(ranking.ratings.values_list("completion", "quality"))
+    assert [ranks[letters[letter].pk] for letter in "ABCD"] == [1, 3, 3, 2]
+    assert [quality[letters[letter].pk] for letter in "ABCD"] == [7, 2, 3, 6]
+    assert sum(len(row.flags) for row in ranking.ratings.all()) == 1
+    expect(page.locator("[data-recall]")).to_be_visible()
+    press(page, "u")
+    page.wait_for_url(lambda url: str(first.public_id) in url)
+    assert order(page) == "A>D>B=C"
+    assert Ranking.objects.count() == 0
+
+
+def test_moving_tying_undoing_and_contradictions(open_work, project, labeler):
+    compare(project, 4)
+    page = open_work(project, labeler)
+    press(page, "1", "2", "3", "4")
+    page.locator("#resp-D").focus()
+    press(page, "Alt+ArrowUp")
+    assert order(page) == "A>B>D>C"
+    press(page, "=")
+    assert order(page) == "A>B=D>C"
+    press(page, "u")
+    assert order(page) == "A>B>D>C"
+    press(page, "Control+z", "0")
+    assert order(page) == "A>B>C"
+    press(page, "j", "Shift+1", "k", "Shift+7")
+    page.locator("#resp-A").focus()
+    press(page, "Shift+2")
+    page.locator("#resp-B").focus()
+    press(page, "Shift+6")
+    expect(page.locator("[data-note]")).to_contain_text("A is placed above")
+    page.locator("[data-single-keys]").evaluate(
+        "box => { box.checked = false; box.dispatchEvent(new Event('change')); }"
+    )
+    before = order(page)
+    press(page, "1")
+    assert order(page) == before
+
+
+def test_dragging_onto_a_rung_ties_and_between_rungs_inserts(open_work, project, labeler):
+    compare(project, 4)
+    page = open_work(project, labeler, viewport={"width": 1440, "height": 1000})
+    press(page, "1", "2", "3")
+
+    def drag(letter: str, rung: int, dy: float) -> None:
+        grip = page.locator(f"[data-chip={letter}] .grip").bounding_box()
+        box = page.locator(f"[data-rung='{rung}']").bounding_box()
+        page.mouse.move(grip["x"] + 5, grip["y"] + 10)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 60, box["y"] + dy, steps=4)
+        page.mouse.up()
+
+    drag("D", 2, 30)
+    assert order(page) == "A>B=D>C"
+    drag("C", 1, 4)
+    assert order(page) == "C>A>B=D"
+    page.get_by_title("Move A up").click()
+    assert order(page) == "A>C>B=D"
+
+
+def test_drafts_survive_a_reload_and_a_lost_connection(open_work, project, labeler, console_errors):
+    compare(project, 4)
+    page = open_work(project, labeler)
+    press(page, "2", "1")
+    expect(page.locator("[data-saved]")).to_have_text("Draft saved")
+    assert {"rank-A": "2", "rank-B": "1"}.items() <= Slot.objects.get().draft.items()
+    page.reload()
+    assert order(page) == "B>A"
+    page.context.set_offline(True)
+    page.locator("#resp-C").focus()
+    press(page, "3")
+    expect(page.locator("[data-saved]")).to_have_text("Offline, kept on this device")
+    assert "rank-C" not in Slot.objects.get().draft
+    page.context.set_offline(False)
+    expect(page.locator("[data-saved]")).to_have_text("Draft saved", timeout=15_000)
+    assert Slot.objects.get().draft["rank-C"] == "3"
+    console_errors[:] = [error for error in console_errors if "ERR_INTERNET_DISCONNECTED" not in error]
+
+
+def test_strength_of_two_and_skipping_by_keys(open_work, project, labeler):
+    compare(project, 2, 2)
+    page = open_work(project, labeler)
+    press(page, "1", "2", "Shift+5", "Shift+3")
+    press(page, "Control+Enter")
+    expect(page.locator("[data-missing]")).to_have_text("To do: say how much better")
+    expect(page.locator("[name=strength]").first).to_be_focused()
+    press(page, "Space")
+    first = page.url
+    press(page, "Control+Enter")
+    page.wait_for_url(lambda url: url != first)
+    assert Ranking.objects.get().strength == 3
+    page.get_by_role("link", name="Skip", exact=True).press("Enter")
+    expect(page.locator("#skip")).to_be_visible()
+    press(page, "Space", "Enter")
+    page.wait_for_url("**/label/")
+    assert Slot.objects.filter(state="open").count() == 1
+
+
+@pytest.mark.parametrize("k", [4, 9])
+def test_every_way_of_looking_at_it_is_accessible(open_work, project, labeler, k):
+    compare(project, k)
+    for width, height in ((1440, 900), (390, 844)):
+        for scheme in ("light", "dark"):
+            view = {"viewport": {"width": width, "height": height}, "color_scheme": scheme}
+            page = open_work(project, labeler, **view)
+            page.locator("input[name=rank-A][value='1']").check(force=True)
+            found = Axe().run(page)
+            assert found.violations_count == 0, f"{width} {scheme}: {found.generate_report()}"
+            sizes = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+            assert sizes[0] == sizes[1], f"{width} px: the page scrolls sideways"
+            page.context.close()
+
+
+def test_it_reflows_at_320_pixels(open_work, project, labeler):
+    compare(project, 9)
+    page = open_work(project, labeler, viewport={"width": 320, "height": 640})
+    assert page.evaluate("document.documentElement.scrollWidth") == 320
+
+
+def test_without_script_the_radios_do_it(open_work, project, labeler):
+    compare(project, 4)
+    page = open_work(project, labeler, java_script_enabled=False)
+    for letter, place in zip("ABCD", "1224", strict=True):
+        page.locator(f"input[name=rank-{letter}][value='{place}']").check(force=True)
+        page.locator(f"input[name=q-{letter}][value='4']").check(force=True)
+    page.get_by_role("button", name="Submit").click()
+    page.wait_for_url("**/label/")
+    assert sorted(Ranking.objects.get().items.values_list("rank", flat=True)) == [1, 2, 2, 3]

@@ -1,0 +1,102 @@
+"""Writing a demonstration in a real browser."""
+
+from __future__ import annotations
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from labeling.assignments.models import KeptDraft, Slot
+from labeling.demonstrations.models import Demonstration
+from labeling.demonstrations.services import create_demonstration_tasks
+from labeling.projects.models import Project
+from tests.browser.work import press
+from tests.factories import GuidelineFactory, ProjectFactory, PromptFactory, contractor_of
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+BODY = "# How to write\n\nBe brief.\n\n- [ ] It is true.\n- [ ] It is kind.\n"
+
+
+@pytest.fixture
+def project(transactional_db: None) -> Project:
+    project = ProjectFactory()
+    GuidelineFactory(project=project, version=1, body=BODY)
+    talk = [
+        {"role": "user", "content": "What is the capital of Peru?"},
+        {"role": "assistant", "content": "Lima."},
+        {"role": "user", "content": "And of **Chile**?"},
+    ]
+    prompts = [PromptFactory(project=project, messages=talk), PromptFactory(project=project)]
+    create_demonstration_tasks(project=project, prompts=prompts[:1], by=None, priority=1)
+    create_demonstration_tasks(project=project, prompts=prompts[1:], by=None)
+    return project
+
+
+@pytest.fixture
+def labeler(project):
+    return contractor_of(project)
+
+
+def test_a_demonstration_is_written_by_keys_alone(open_work, project, labeler):
+    page = open_work(project, labeler)
+    first = page.url
+    expect(page.locator(".prompt")).to_contain_text("Lima.")
+    expect(page.locator("#text")).to_be_focused()
+    page.keyboard.type("Santiago")
+    press(page, "Shift+Home", "Control+b")
+    assert page.locator("#text").input_value() == "**Santiago**"
+    expect(page.locator("[data-count]")).to_have_text("1 word")
+    press(page, "Control+/")
+    expect(page.locator("[data-preview] strong")).to_have_text("Santiago")
+    press(page, "Control+/")
+    expect(page.locator("#text")).to_be_focused()
+    press(page, "Control+Enter")
+    expect(page.locator("[data-missing]")).to_have_text("2 of 2 checks left")
+    expect(page.get_by_label("It is true.")).to_be_focused()
+    press(page, "Space", "Control+Enter")
+    expect(page.get_by_label("It is kind.")).to_be_focused()
+    press(page, "Space")
+    expect(page.locator("[data-missing]")).to_have_text("Ready to submit")
+    press(page, "Control+Enter")
+    page.wait_for_url(lambda url: url != first)
+    assert Demonstration.objects.get().text == "**Santiago**"
+    expect(page.locator(".today")).to_contain_text("1 of 40 today")
+
+
+def test_typing_is_saved_within_a_second_and_comes_back(open_work, project, labeler):
+    page = open_work(project, labeler)
+    page.keyboard.type("Half an answer")
+    expect(page.locator("[data-saved]")).to_have_text("Draft saved", timeout=2000)
+    assert Slot.objects.get(state="leased").draft == {"text": "Half an answer"}
+    page.reload()
+    assert page.locator("#text").input_value() == "Half an answer"
+    assert page.evaluate("Object.keys(localStorage).filter(name => name.startsWith('draft:'))") == []
+
+
+def test_losing_the_lease_is_said_and_the_text_is_kept(open_work, project, labeler, console_errors):
+    from labeling.assignments import claim, leases
+
+    page = open_work(project, labeler)
+    page.keyboard.type("Mine")
+    expect(page.locator("[data-saved]")).to_have_text("Draft saved")
+    Slot.objects.filter(state="leased").update(lease_expires_at="2020-01-01T00:00:00Z")
+    leases.expire_leases()
+    claim.claim_slot(project=project, labeler=contractor_of(project))
+    page.keyboard.type(" still")
+    expect(page.locator("[data-lease]")).to_contain_text("went back to the queue")
+    assert KeptDraft.objects.get(labeler=labeler).draft == {"text": "Mine still"}
+    console_errors[:] = [error for error in console_errors if "409" not in error]
+
+
+def test_every_way_of_looking_at_it_is_accessible(open_work, project, labeler):
+    for width, height in ((1440, 900), (390, 844)):
+        for scheme in ("light", "dark"):
+            view = {"viewport": {"width": width, "height": height}, "color_scheme": scheme}
+            page = open_work(project, labeler, **view)
+            for address in (page.url, f"/p/{project.slug}/label/", f"{page.url}skip/"):
+                page.goto(address)
+                found = Axe().run(page)
+                assert found.violations_count == 0, f"{address} {width} {scheme}: {found.generate_report()}"
+                sizes = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+                assert sizes[0] == sizes[1], f"{address} {width} px: the page scrolls sideways"
+            page.context.close()

@@ -18,6 +18,7 @@ from labeling.people.models import Role
 from labeling.projects.models import Membership, Project
 from labeling.projects.selectors import current_guideline
 from labeling.prompts.models import Prompt
+from labeling.rounds.gates import gates_of
 from labeling.rounds.leaderboard import Standing, standing
 from labeling.rounds.models import Round
 from labeling.runs.models import Run, RunMetric
@@ -25,11 +26,13 @@ from labeling.runs.models import Run, RunMetric
 # The two numbers worth watching in each kind of run: label, metric, split.
 WATCHED = {
     "sft": (("Loss", "sft/loss", "train"), ("Held-out loss", "sft/loss", "valid")),
-    "sample": (("Tokens a second", "progress/tokens_per_second", "train"),),
+    "sample": (("Completions", "sample/completions", "train"), ("Tokens in an answer", "sample/length", "train")),
     "reward": (("Loss", "reward/loss", "train"), ("Accuracy", "reward/accuracy", "train")),
     "ppo": (("Reward", "objective/score", "train"), ("KL", "objective/kl", "train")),
 }
 WIDTH, HEIGHT, POINTS = 400, 64, 200
+# The states that wait for labelers, and for which kind of work.
+OWN_KIND = {"demonstrations": "demonstration", "comparisons": "comparison"}
 BARS_TOP, BARS_FOOT, LEFT = 22, 130, 6
 AXIS_LEFT, AXIS_RIGHT = 96, 366
 
@@ -122,9 +125,14 @@ def needs(project: Project, loop_round: Round | None) -> list[Need]:
         if waiting.get(kind):
             detail = f"{labelers.count()} active labelers"
             found.append(Need(waiting[kind], what, detail, reverse("batches", args=[slug])))
-    if loop_round is None:
+    if loop_round is None or loop_round.state == Round.State.CLOSED:
         url = reverse("round-new", args=[slug])
         found.append(Need(1, "round to open", "The loop stands still until then", url))
+    elif loop_round.state in OWN_KIND and not waiting.get(OWN_KIND[loop_round.state]):
+        url = reverse("round", args=[slug, loop_round.number])
+        for gate in gates_of(loop_round):
+            if not gate.passed:
+                found.append(Need(1, "round without work", f"{gate.shortfall}; no task is open", url, "warn"))
     return found
 
 

@@ -118,11 +118,12 @@ def _links(loop_round: Round, state: str) -> list[tuple[str, str]]:
     }
     found = []
     if snapshot := snapshots.get(State(state)):
-        found.append((f"{snapshot.name}, {snapshot.rows:,} rows", reverse("snapshot", args=[slug, snapshot.public_id])))
+        found.append((f"{snapshot.rows:,} {snapshot.kind}", reverse("snapshot", args=[slug, snapshot.public_id])))
     if run:
-        found.append((run.name, reverse("run", args=[slug, run.pk])))
+        found.append((f"run {run.name}", reverse("run", args=[slug, run.pk])))
     if run and run.output:
-        found.append((run.output.name, reverse("checkpoints", args=[slug])))
+        kind = run.output.get_kind_display().lower()
+        found.append((f"{kind} {run.output.name}", reverse("checkpoint", args=[slug, run.output.public_id])))
     return found
 
 

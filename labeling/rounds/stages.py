@@ -130,7 +130,7 @@ def prompts(loop_round: Round, splits: Sequence[str], limit: int | None, by: Any
         project=loop_round.project, kind=kind, round_number=loop_round.number, rules=rules
     ).exclude(state=Snapshot.State.FAILED)
     return same.first() or frozen(
-        loop_round, kind, f"{' and '.join(splits)} prompts{f', {limit}' if limit else ''}", rules, by
+        loop_round, kind, f"{' and '.join(splits)} prompts{f' ({limit})' if limit else ''}", rules, by
     )
 
 

@@ -81,6 +81,7 @@ def show_round(request: ProjectRequest, slug: str, number: int) -> HttpResponse:
         "steps": selectors.steps(loop_round),
         "run": selectors.run_at_work(loop_round),
         "standing": selectors.standing(loop_round),
+        "is_newest": not Round.objects.filter(project=request.project, number__gt=number).exists(),
         "may_drive": request.membership.role in DRIVERS,
     }
     return render(request, "rounds/round.html", context)

@@ -133,8 +133,15 @@ TINY = Profile(
     evaluation_completions=1,
     evaluation_overlap=1,
     stages={
-        "sft": {"epochs": 1, "batch_size": 4, "learning_rate": 1e-3, "lora_rank": 4, "lora_alpha": 8.0},
-        "sample": {"n": 4, "temperature": 1.0, "max_new_tokens": 8},
+        "sft": {
+            "epochs": 1,
+            "batch_size": 4,
+            "learning_rate": 1e-3,
+            "lora_rank": 4,
+            "lora_alpha": 8.0,
+            "threads": 1,
+        },
+        "sample": {"n": 4, "temperature": 1.0, "max_new_tokens": 8, "threads": 1},
         "reward": {
             "epochs": 1,
             "batch_size": 4,
@@ -142,6 +149,7 @@ TINY = Profile(
             "lora_rank": 4,
             "lora_alpha": 8.0,
             "normalise": "completions",
+            "threads": 1,
         },
         "ppo": {
             "updates": 2,
@@ -150,9 +158,10 @@ TINY = Profile(
             "lora_rank": 4,
             "lora_alpha": 8.0,
             "max_new_tokens": 8,
+            "threads": 1,
         },
     },
-    evaluation={"n": 1, "temperature": 1.0, "max_new_tokens": 8},
+    evaluation={"n": 1, "temperature": 1.0, "max_new_tokens": 8, "threads": 1},
 )
 
 PROFILES = {profile.name: profile for profile in (DEMO, TINY)}

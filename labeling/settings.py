@@ -167,6 +167,8 @@ def database(url: str) -> dict[str, object]:
 DATABASE_URL = env("DATABASE_URL", "postgresql://app@127.0.0.1:1/app")
 REDIS_URL = env("REDIS_URL", "redis://127.0.0.1:1/0")
 DATABASES = {"default": database(DATABASE_URL)}
+# In PostgreSQL, so that limits on guessing and used codes hold for all web processes and survive the loss of Redis.
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "core_cache"}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # ---- people
@@ -252,6 +254,7 @@ SPECTACULAR_SETTINGS = {"TITLE": "Loop", "VERSION": "1", "SERVE_INCLUDE_SCHEMA":
 
 # ---- runs
 RUN_LEASE_SECONDS = float(env("RUN_LEASE_SECONDS", "60"))
+RUN_TAKEOVER_SECONDS = float(env("RUN_TAKEOVER_SECONDS", "60"))  # from the claim to the supervisor's first word
 RUN_HEARTBEAT_SECONDS = float(env("RUN_HEARTBEAT_SECONDS", "10"))
 RUN_FENCE_SECONDS = RUN_LEASE_SECONDS * 0.75  # without a renewal for this long a supervisor ends its own trainer
 RUN_CANCEL_GRACE_SECONDS = float(env("RUN_CANCEL_GRACE_SECONDS", "30"))

@@ -112,8 +112,11 @@ def outside_only(tag: str, attribute: str, value: str) -> str | None:
     return value if attribute != "href" or value.lower().startswith(("https://", "http://", "mailto:")) else None
 
 
-def to_html(text: str) -> str:
-    """Sanitised HTML of `text`: no raw HTML, no images, no styles, links only to http(s) and mail addresses."""
+def to_html(text: str, top: int = 4) -> str:
+    """Sanitised HTML of `text`: no raw HTML, no images, no styles, links only to http(s) and mail addresses.
+
+    Its first-level headings become `<h{top}>`, so that text never outranks the headings of the page around it.
+    """
     html = MD.render(text)
     html = nh3.clean(
         html,
@@ -124,5 +127,4 @@ def to_html(text: str) -> str:
         link_rel="noopener noreferrer nofollow",
     )
     html = html.replace('<div class="math block">', '<div class="math block" tabindex="0">')
-    # responses must not add landmarks or outrank the page's own headings
-    return re.sub(r"<(/?)h([1-6])", lambda m: f"<{m[1]}h{min(6, int(m[2]) + 3)}", html)
+    return re.sub(r"<(/?)h([1-6])", lambda m: f"<{m[1]}h{min(6, int(m[2]) + top - 1)}", html)

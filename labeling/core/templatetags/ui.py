@@ -21,9 +21,9 @@ def icon(name: str) -> SafeString:
 
 
 @register.filter
-def markdown(text: str) -> SafeString:
-    """Model or human text as sanitised HTML."""
-    return mark_safe(rendering.to_html(text))
+def markdown(text: str, top: int = 4) -> SafeString:
+    """Model or human text as sanitised HTML; its headings begin at `<h{top}>`."""
+    return mark_safe(rendering.to_html(text, int(top)))
 
 
 @register.filter

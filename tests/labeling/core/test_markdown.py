@@ -84,3 +84,8 @@ def test_a_broken_formula_is_shown_as_it_was_written() -> None:
 
 def test_an_unknown_language_is_plain_code() -> None:
     assert "a &lt; b" in to_html("```nosuchlanguage\na < b\n```")
+
+
+def test_headings_begin_where_the_page_says_and_never_pass_six() -> None:
+    assert to_html("# a\n\n### b", top=2).replace("\n", "") == "<h2>a</h2><h4>b</h4>"
+    assert to_html("###### deep").startswith("<h6>")

@@ -10,6 +10,7 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_totp_secret, hotp_value
 from django.core import mail
 from django.core.cache import cache
+from django.db import connection
 from django.test import Client
 
 from labeling.people import services
@@ -21,7 +22,7 @@ LOGIN = "/account/login/"
 
 
 @pytest.fixture(autouse=True)
-def fresh_rate_limits() -> None:
+def fresh_rate_limits(db: None) -> None:
     cache.clear()
 
 
@@ -223,3 +224,22 @@ def test_pages_of_the_second_factor_are_ours(client: Client) -> None:
     for address in ("2fa/", "2fa/recovery-codes/", "2fa/recovery-codes/generate/", "2fa/totp/deactivate/"):
         body = client.get("/account/" + address).content.decode()
         assert 'class="brand"' in body and "<h1>" in body and " style=" not in body
+
+
+def test_a_changed_password_signs_the_other_browsers_out(client: Client) -> None:
+    user = UserFactory()
+    other = Client()
+    sign_in(client, user)
+    sign_in(other, user)
+    fresh = "another long password 7"
+    said = {"oldpassword": PASSWORD, "password1": fresh, "password2": fresh}
+    assert client.post("/account/password/change/", said).status_code == 302
+    assert is_in(client) and not is_in(other)
+
+
+def test_limits_hold_for_all_web_processes_together(client: Client) -> None:
+    with connection.cursor() as cursor:
+        for _ in range(2):
+            sign_in(client, UserFactory(), "a wrong guess")
+        cursor.execute("SELECT count(*) FROM core_cache")
+        assert cursor.fetchone()[0] > 0

@@ -174,7 +174,7 @@ def test_pausing_a_project_asks_with_a_count(as_admin: Client, admin: Membership
 def test_a_guideline_from_draft_to_acceptance(as_admin: Client, admin: Membership) -> None:
     labeler = MembershipFactory(project=admin.project)
     preview = as_admin.post(at("guideline-edit", admin), {"body": "# Be *kind*", "preview": "1"}).content.decode()
-    assert "<h4>Be <em>kind</em></h4>" in preview and not Guideline.objects.exists()
+    assert "<h3>Be <em>kind</em></h3>" in preview and not Guideline.objects.exists()
     as_admin.post(at("guideline-edit", admin), {"body": "Be kind.\r\nAlways.", "save": "1"})
     assert Guideline.objects.get(version=0).body == "Be kind.\nAlways."
     assert "2 people must accept" in as_admin.get(at("guideline-publish", admin)).content.decode()

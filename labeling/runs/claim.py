@@ -6,6 +6,7 @@ import os
 import socket
 from uuid import UUID
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
@@ -83,7 +84,7 @@ def begin_attempt(run: Run, device: str) -> None:
         device=device,
         waiting_for="",
         heartbeat_at=Now(),
-        lease_expires_at=fencing.lease_end(),
+        lease_expires_at=fencing.lease_end(settings.RUN_TAKEOVER_SECONDS),
         lease_owner=f"{socket.gethostname()}:{os.getpid()}",
         process={"host": socket.gethostname()},
     )

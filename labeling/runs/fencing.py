@@ -21,9 +21,9 @@ class LostAttempt(Exception):
     """The run is over, was queued again, or belongs to a later attempt: stop everything and write nothing."""
 
 
-def lease_end() -> Any:
-    """The database's now plus one lease."""
-    return Now() + timedelta(seconds=settings.RUN_LEASE_SECONDS)
+def lease_end(seconds: float | None = None) -> Any:
+    """The database's now plus one lease, or so many seconds."""
+    return Now() + timedelta(seconds=settings.RUN_LEASE_SECONDS if seconds is None else seconds)
 
 
 def hold(*, run_id: UUID, attempt: int) -> Run:

@@ -129,7 +129,7 @@ class RunForm(forms.Form):
         """Every setting; one left empty takes its default."""
         said = {setting["name"]: self.cleaned_data[f"config.{setting['name']}"] for setting in self.settings}
         defaults = {setting["name"]: setting["default"] for setting in self.settings}
-        return {name: defaults[name] if value is None else value for name, value in said.items()}
+        return {name: defaults[name] if value in (None, "") else value for name, value in said.items()}
 
     def inputs(self) -> dict[str, list[Checkpoint]]:
         """Checkpoints by role."""

@@ -16,11 +16,11 @@ from labeling.runs.models import Run
 from tests.factories import CheckpointFactory, ProjectFactory, PromptFactory, SnapshotFactory
 
 FAKE_TRAINER = Path(__file__).with_name("fake_trainer.py")
-PATIENCE = 40.0
+PATIENCE = 90.0
 FAST = {
-    "RUN_LEASE_SECONDS": 3.0,
-    "RUN_HEARTBEAT_SECONDS": 0.3,
-    "RUN_FENCE_SECONDS": 2.25,
+    "RUN_LEASE_SECONDS": 8.0,
+    "RUN_HEARTBEAT_SECONDS": 0.5,
+    "RUN_FENCE_SECONDS": 6.0,
     "RUN_CANCEL_GRACE_SECONDS": 1.0,
     "RUN_START_SECONDS": 30.0,
 }
@@ -113,7 +113,7 @@ def alive(pids: list[int]) -> list[int]:
     return [pid for pid in pids if processes.start_time(pid)]
 
 
-def wait_until_gone(pids: list[int], *, seconds: float = 15.0) -> None:
+def wait_until_gone(pids: list[int], *, seconds: float = 30.0) -> None:
     """Until none of them runs."""
     until = time.monotonic() + seconds
     while alive(pids):

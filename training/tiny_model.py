@@ -7,6 +7,8 @@ its answers end; otherwise every answer would be cut at the limit and no reward 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -44,7 +46,7 @@ TEXT = (
 def write_tiny(folder: Path, seed: int = 0) -> None:
     """Write model, tokenizer and configs into `folder`, which must exist. The same seed gives the same weights on one machine."""
     tokenizer = _tokenizer()
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), one_thread():
         torch.manual_seed(seed)
         model = LlamaForCausalLM(
             LlamaConfig(
@@ -75,6 +77,17 @@ def write_tiny(folder: Path, seed: int = 0) -> None:
         "chat_template": CHATML,
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Matrices this small gain nothing from a second thread, and on a busy machine each wait for it costs milliseconds."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _tokenizer() -> Tokenizer:

@@ -15,6 +15,12 @@ from training.default_model import make_tiny
 from training.session import main
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Tiny matrices gain nothing from a second thread, and lose much on a busy machine."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def tiny_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with the tiny model; read it, never write into it."""

@@ -82,11 +82,11 @@ def test_weighting_by_prompt_differs_from_weighting_by_pair(backbone: Backbone) 
     terms = []
     for own, row in zip(scores, ROWS, strict=True):
         gaps = [
-            own[w] - own[l] - row.margin
+            own[w] - own[x] - row.margin
             for w in range(len(own))
-            for l in range(len(own))
-            if row.ranks[w] < row.ranks[l]
-        ]  # noqa: E741
+            for x in range(len(own))
+            if row.ranks[w] < row.ranks[x]
+        ]
         terms.append(-logsigmoid(torch.tensor(gaps)))
     by_prompt = reward.accumulate(model, ROWS, RewardConfig(weighting="prompt"))["reward/loss"]
     by_pair = reward.accumulate(model, ROWS, RewardConfig(weighting="pair"))["reward/loss"]

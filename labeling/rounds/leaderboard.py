@@ -69,7 +69,7 @@ def standing(loop_round: Round) -> Standing | None:
         ranking__superseded_by=None,
         ranking__late=False,
         ranking__comparison__purpose=Comparison.Purpose.EVALUATION,
-        completion__checkpoint_id__in=(loop_round.new_policy_id, loop_round.policy_id),
+        completion__checkpoint__in=(loop_round.new_policy, loop_round.policy),
     ).values_list("ranking_id", "completion__prompt_id", "completion__checkpoint_id", "rank", "completion__token_count")
     by_prompt: dict[int, dict[int, list[Place]]] = defaultdict(lambda: defaultdict(list))
     for ranking, prompt, checkpoint, rank, tokens in rows:

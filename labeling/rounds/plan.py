@@ -8,7 +8,7 @@ from typing import Any
 from labeling.core.errors import BadInput
 from labeling.projects.models import Project
 from labeling.rounds.models import Round
-from training.configs import ConfigError, config_for
+from labeling.runs import services as runs
 
 # Part of `Round.configs` → the stage whose settings it holds. `next` is the sampling that ends the round.
 STAGES = {"sft": "sft", "sample": "sample", "reward": "reward", "ppo": "ppo", "next": "sample"}
@@ -62,9 +62,9 @@ def check_configs(*, project: Project, configs: dict[str, Any]) -> dict[str, Any
             raise BadInput("Must be an object of settings.", field=part)
     for part, stage in STAGES.items():
         try:
-            config_for(stage, configs.get(part, {}))
-        except ConfigError as problem:
-            raise BadInput(problem.problem, field=f"{part}.{problem.field}") from problem
+            runs.checked_config(runs.checked_kind(stage), configs.get(part, {}))
+        except BadInput as problem:
+            raise BadInput(problem.detail, field=problem.field.replace("config", part, 1)) from problem
     known = [item.name for item in fields(Plan)]
     for name, value in configs.get("plan", {}).items():
         if name not in known:

@@ -7,13 +7,14 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from labeling.core.errors import LoopError
 from labeling.people.models import Role
+from labeling.people.requests import SignedInRequest
 from labeling.projects.access import ProjectRequest, member
 from labeling.projects.selectors import memberships_of, start_page
 from labeling.rounds import activity, overview, selectors, services
@@ -27,9 +28,9 @@ DRIVERS = (Role.ADMIN, Role.ENGINEER)
 
 @require_safe
 @login_required
-def home(request: HttpRequest) -> HttpResponse:
+def home(request: SignedInRequest) -> HttpResponse:
     """To the one project a person has, or to the list of them."""
-    places = list(memberships_of(request.user)[:2])  # type: ignore[arg-type]
+    places = list(memberships_of(request.user)[:2])
     return redirect(start_page(places[0]) if len(places) == 1 else "projects")
 
 

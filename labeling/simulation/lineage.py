@@ -26,7 +26,7 @@ def problems(policy: Checkpoint) -> list[str]:
     must belong to a submitted task of the project, and nothing held out may have been learned from.
     """
     found: list[str] = []
-    waiting, seen = [policy], set()
+    waiting, seen = [policy], set[int]()
     while waiting and len(seen) < DEPTH:
         checkpoint = waiting.pop()
         if checkpoint.pk in seen:

@@ -14,6 +14,7 @@ from labeling.projects.models import Project
 from labeling.prompts.models import Prompt
 from labeling.simulation import seeding
 from labeling.simulation.accounts import join
+from labeling.simulation.labelers import text_of
 
 NAME = "Everyday assistant"
 
@@ -37,7 +38,7 @@ def starter_project(*, people: dict[str, User]) -> Project:
 def stored_completions(project: Project) -> list[list[Completion]]:
     """Completions that the default model once gave to seed prompts, put beside the project's base model, by prompt."""
     base = registry.base_of(project=project)
-    by_text = {seeding.text_of(row): row for row in Prompt.objects.filter(project=project)}
+    by_text = {text_of(row): row for row in Prompt.objects.filter(project=project)}
     texts = {row["id"]: row["prompt"] for row in seeding.seed_rows("prompts")}
     groups: dict[int, list[Completion]] = {}
     for row in seeding.seed_rows("completions"):

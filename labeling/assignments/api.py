@@ -108,7 +108,8 @@ class BatchList(APIView):
         if not form.is_valid():
             problems = {name: [str(text) for text in texts] for name, texts in form.errors.items()}
             raise BadInput("Some fields are wrong.", field=next(iter(problems)), fields=problems)
-        made = form.create(by=request.user)
+        user: Any = request.user
+        made = form.create(by=user)
         return Response(as_json([made])[0], status=201)
 
 
@@ -147,7 +148,8 @@ class Draft(APIView):
         selectors.one_slot(project=project_for_api(request, slug, Role.CONTRACTOR), public_id=slot)
         asked = DraftRequest(data=request.data)
         asked.is_valid(raise_exception=True)
-        saved = leases.save_draft(slot_id=slot, labeler=request.user, **asked.validated_data)
+        labeler: Any = request.user
+        saved = leases.save_draft(slot_id=slot, labeler=labeler, **asked.validated_data)
         return Response({"saved_at": saved.draft_saved_at, "lease_seconds": lease_seconds(saved)})
 
 
@@ -182,7 +184,8 @@ class Claim(APIView):
         project = project_for_api(request, slug, Role.CONTRACTOR)
         asked = ClaimRequest(data=request.data)
         asked.is_valid(raise_exception=True)
-        slot = claim.claim_slot(project=project, labeler=request.user, kinds=asked.validated_data.get("kinds"))
+        labeler: Any = request.user
+        slot = claim.claim_slot(project=project, labeler=labeler, kinds=asked.validated_data.get("kinds"))
         if slot is None:
             return Response({"slot": None, "kind": None, "lease_seconds": 0})
         return Response({"slot": slot.public_id, "kind": slot.kind, "lease_seconds": lease_seconds(slot)})

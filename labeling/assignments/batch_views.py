@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -14,14 +14,15 @@ from labeling.assignments.models import Slot, Task
 from labeling.core.errors import LoopError
 from labeling.core.pagination import paginate
 from labeling.people.models import Role
-from labeling.projects.access import member
+from labeling.projects.access import ProjectRequest, member
 
 TASKS_PER_PAGE = 50
+SLOT_WORDS: dict[str, str] = {"leased": "In progress"}
 
 
 @require_safe
 @member(Role.ENGINEER)
-def batches(request: HttpRequest, slug: str) -> HttpResponse:
+def batches(request: ProjectRequest, slug: str) -> HttpResponse:
     """All batches with counts of their judgements, by kind and state."""
     kind = request.GET.get("kind", "") if request.GET.get("kind") in kinds.names() else ""
     state = request.GET.get("state", "") if request.GET.get("state") in Task.State.values else ""
@@ -40,7 +41,7 @@ def batches(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @member(Role.ENGINEER)
-def batch_new(request: HttpRequest, slug: str) -> HttpResponse:
+def batch_new(request: ProjectRequest, slug: str) -> HttpResponse:
     """Choose the kind (`?kind=`), choose what goes in, see the counts, create."""
     name = request.POST.get("kind") or request.GET.get("kind", "")
     if name not in kinds.names():
@@ -70,15 +71,17 @@ def lists_of(said: QueryDict | None) -> list[tuple[str, str]]:
 
 @require_safe
 @member(Role.ENGINEER)
-def batch(request: HttpRequest, slug: str, batch: UUID) -> HttpResponse:
+def batch(request: ProjectRequest, slug: str, batch: UUID) -> HttpResponse:
     """One batch: its numbers, how it was made, its tasks."""
     found = selectors.one_batch(project=request.project, public_id=batch)
     tasks = Task.objects.filter(batch=found).select_related("prompt")
     page = paginate(request, tasks, size=TASKS_PER_PAGE)
+    counts = selectors.slot_counts([found])[found.pk]
     context = {
         "batch": found,
         "kind": kinds.named(found.kind),
-        "slots": [(label, selectors.slot_counts([found])[found.pk][state]) for state, label in Slot.State.choices],
+        "slots": [(SLOT_WORDS.get(state, label), counts[state]) for state, label in Slot.State.choices],
+        "settings": [(name.replace("_", " "), found.settings[name]) for name in sorted(found.settings)],
         "tasks": selectors.task_counts(found),
         "page": page,
     }
@@ -87,7 +90,7 @@ def batch(request: HttpRequest, slug: str, batch: UUID) -> HttpResponse:
 
 @require_POST
 @member(Role.ENGINEER)
-def pause(request: HttpRequest, slug: str, batch: UUID) -> HttpResponse:
+def pause(request: ProjectRequest, slug: str, batch: UUID) -> HttpResponse:
     """Hand out no more."""
     number = services.pause_batch(selectors.one_batch(project=request.project, public_id=batch), by=request.user)
     messages.success(request, f"{number} tasks paused. Work in progress may still be finished.")
@@ -96,7 +99,7 @@ def pause(request: HttpRequest, slug: str, batch: UUID) -> HttpResponse:
 
 @require_POST
 @member(Role.ENGINEER)
-def resume(request: HttpRequest, slug: str, batch: UUID) -> HttpResponse:
+def resume(request: ProjectRequest, slug: str, batch: UUID) -> HttpResponse:
     """Hand out again."""
     number = services.resume_batch(selectors.one_batch(project=request.project, public_id=batch), by=request.user)
     messages.success(request, f"{number} tasks are handed out again.")
@@ -105,7 +108,7 @@ def resume(request: HttpRequest, slug: str, batch: UUID) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @member(Role.ENGINEER)
-def withdraw(request: HttpRequest, slug: str, batch: UUID) -> HttpResponse:
+def withdraw(request: ProjectRequest, slug: str, batch: UUID) -> HttpResponse:
     """Say what would be withdrawn; withdraw it."""
     found = selectors.one_batch(project=request.project, public_id=batch)
     if request.method == "POST":

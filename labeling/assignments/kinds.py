@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 
 from labeling.assignments.models import Slot
 from labeling.core.errors import BadInput
 
 if TYPE_CHECKING:
     from labeling.assignments.forms import BatchForm
+    from labeling.projects.access import ProjectRequest
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,14 @@ class Kind:
     action: str
     noun: str
     icon: str
-    show: Callable[[HttpRequest, Slot], HttpResponse]
-    receive: Callable[[HttpRequest, Slot], HttpResponse | None]
+    show: Callable[[ProjectRequest, Slot], HttpResponse]
+    receive: Callable[[ProjectRequest, Slot], HttpResponse | None]
     recall: Callable[[Slot], dict[str, Any]]
     batch_form: type[BatchForm]
+
+    def counted(self, number: int) -> str:
+        """The noun with its number: "1 comparison", "12 comparisons"."""
+        return f"{number} {self.noun.removesuffix('s') if number == 1 else self.noun}"
 
 
 _KINDS: dict[str, Kind] = {}

@@ -7,24 +7,27 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect
 
 from labeling.assignments import leases, selectors
 from labeling.assignments.models import Skip, Slot
 from labeling.core.clock import db_now
+from labeling.projects.access import ProjectRequest
 
 
-def save_by_hand(request: HttpRequest, slot: Slot, *, token: UUID, draft: dict[str, Any], seconds: int) -> HttpResponse:
+def save_by_hand(
+    request: ProjectRequest, slot: Slot, *, token: UUID, draft: dict[str, Any], seconds: int
+) -> HttpResponse:
     """What the "Save draft" button does where there is no script."""
     leases.save_draft(slot_id=slot.public_id, labeler=request.user, token=token, draft=draft, active_seconds=seconds)
     messages.success(request, "Draft saved.")
     return redirect("work", request.project.slug, slot.public_id)
 
 
-def work_context(request: HttpRequest, slot: Slot, *, submission: str = "") -> dict[str, Any]:
+def work_context(request: ProjectRequest, slot: Slot, *, submission: str = "") -> dict[str, Any]:
     """What every work screen shows around its task."""
-    mine = {"project": request.project, "labeler": request.user}
+    mine: dict[str, Any] = {"project": request.project, "labeler": request.user}
     left = (slot.lease_expires_at - db_now()).total_seconds() if slot.lease_expires_at else 0
     return {
         "slot": slot,

@@ -40,7 +40,7 @@ def create_tasks(
     batch = TaskBatch.objects.create(
         project=project,
         kind=kind,
-        title=title.strip()[:120] or f"{len(prompts)} {known.noun}",
+        title=title.strip()[:120] or known.counted(len(prompts)),
         settings={**(settings or {}), "overlap": overlap, "priority": priority},
         round_number=round_number,
         created_by=by,

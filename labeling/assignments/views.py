@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -15,16 +16,16 @@ from labeling.assignments.models import Slot
 from labeling.core.errors import LoopError, NotAllowed, NotFound
 from labeling.people.models import Role
 from labeling.projects import selectors as projects
-from labeling.projects.access import member
+from labeling.projects.access import ProjectRequest, member
 
 RECENT = 20
 
 
 @require_safe
 @member(Role.CONTRACTOR, Role.REVIEWER)
-def queue(request: HttpRequest, slug: str) -> HttpResponse:
+def queue(request: ProjectRequest, slug: str) -> HttpResponse:
     """Where a contractor starts: what to do next, what was done today, what was submitted lately."""
-    mine = {"project": request.project, "labeler": request.user}
+    mine: dict[str, Any] = {"project": request.project, "labeler": request.user}
     offers = selectors.offers(**mine)
     held = selectors.held(**mine)
     context = {
@@ -45,7 +46,7 @@ def queue(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @member(Role.CONTRACTOR)
-def next_task(request: HttpRequest, slug: str) -> HttpResponse:
+def next_task(request: ProjectRequest, slug: str) -> HttpResponse:
     """Claim the next task and go to it. Visiting the address only leads to the task in hand, or to the queue."""
     if request.method == "POST":
         return go_on(request, slug, prefer=request.POST.get("kind", ""))
@@ -53,7 +54,7 @@ def next_task(request: HttpRequest, slug: str) -> HttpResponse:
     return redirect("work", slug, held.public_id) if held else redirect("queue", slug)
 
 
-def go_on(request: HttpRequest, slug: str, *, prefer: str = "") -> HttpResponse:
+def go_on(request: ProjectRequest, slug: str, *, prefer: str = "") -> HttpResponse:
     """Claim a slot, of the preferred kind if there is one, and redirect to it; to the queue when there is none."""
     order = [name for name in kinds.names() if name == prefer] + [name for name in kinds.names() if name != prefer]
     try:
@@ -69,7 +70,7 @@ def go_on(request: HttpRequest, slug: str, *, prefer: str = "") -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @member(Role.CONTRACTOR)
-def work(request: HttpRequest, slug: str, slot: UUID) -> HttpResponse:
+def work(request: ProjectRequest, slug: str, slot: UUID) -> HttpResponse:
     """One task: shown by its kind, submitted through its kind, then on to the next."""
     found = selectors.one_slot(project=request.project, public_id=slot)
     kind = kinds.named(found.kind)
@@ -90,7 +91,7 @@ def work(request: HttpRequest, slug: str, slot: UUID) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @member(Role.CONTRACTOR)
-def skip_task(request: HttpRequest, slug: str, slot: UUID) -> HttpResponse:
+def skip_task(request: ProjectRequest, slug: str, slot: UUID) -> HttpResponse:
     """Ask why, give the task to somebody else, go on."""
     found = selectors.one_slot(project=request.project, public_id=slot)
     if found.labeler_id != request.user.pk or found.state != Slot.State.LEASED:
@@ -108,7 +109,7 @@ def skip_task(request: HttpRequest, slug: str, slot: UUID) -> HttpResponse:
 
 @require_POST
 @member(Role.CONTRACTOR)
-def recall_task(request: HttpRequest, slug: str, slot: UUID) -> HttpResponse:
+def recall_task(request: ProjectRequest, slug: str, slot: UUID) -> HttpResponse:
     """Take a fresh submission back and open it again."""
     try:
         recall.recall_slot(slot_id=slot, labeler=request.user)

@@ -145,8 +145,8 @@ def check_ratings(
         if quality is not None and (isinstance(quality, bool) or not isinstance(quality, int) or not 1 <= quality <= 7):
             raise BadInput("Quality must be a whole number from 1 to 7.", field="quality")
         flags = frozenset(said.get("flags") or ())
-        if unknown := flags - set(Flag.values):
-            raise BadInput(f"There is no flag '{min(unknown)}'. Known: {', '.join(Flag.values)}.", field="flags")
+        if strange := flags - set(Flag.values):
+            raise BadInput(f"There is no flag '{min(strange)}'. Known: {', '.join(Flag.values)}.", field="flags")
         checked[pk] = (quality, flags)
     return checked
 

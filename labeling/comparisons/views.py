@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 
 from labeling.assignments import screen
@@ -13,17 +13,18 @@ from labeling.assignments.models import Slot
 from labeling.comparisons import forms, selectors, services
 from labeling.comparisons.models import Completion, Flag, PromptFlag, Strength
 from labeling.core.errors import BadInput
+from labeling.projects.access import ProjectRequest
 
 GIST = 60
 
 
-def show(request: HttpRequest, slot: Slot) -> HttpResponse:
+def show(request: ProjectRequest, slot: Slot) -> HttpResponse:
     """The screen with the saved draft."""
     return page(request, slot, draft=slot.draft or {})
 
 
 def page(
-    request: HttpRequest, slot: Slot, *, draft: dict[str, Any], errors: dict[str, str] | None = None
+    request: ProjectRequest, slot: Slot, *, draft: dict[str, Any], errors: dict[str, str] | None = None
 ) -> HttpResponse:
     """The screen with this state and what is wrong with it."""
     shown = selectors.shown(slot)
@@ -68,7 +69,7 @@ def asks_strength(slot: Slot, shown: dict[str, Completion]) -> bool:
     return slot.project.asks_strength and len(shown) == 2
 
 
-def receive(request: HttpRequest, slot: Slot) -> HttpResponse | None:
+def receive(request: ProjectRequest, slot: Slot) -> HttpResponse | None:
     """Save or submit what was posted; None once it is submitted."""
     token, submission, seconds = hidden_fields(request.POST)
     shown = selectors.shown(slot)

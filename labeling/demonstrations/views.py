@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_POST
 
@@ -18,16 +18,16 @@ from labeling.core.markdown import to_html
 from labeling.demonstrations import services
 from labeling.demonstrations.checks import checks_of, without_checks
 from labeling.people.models import Role
-from labeling.projects.access import member
+from labeling.projects.access import ProjectRequest, member
 
 
-def show(request: HttpRequest, slot: Slot) -> HttpResponse:
+def show(request: ProjectRequest, slot: Slot) -> HttpResponse:
     """The screen with the saved draft."""
     return page(request, slot, draft=slot.draft or {})
 
 
 def page(
-    request: HttpRequest,
+    request: ProjectRequest,
     slot: Slot,
     *,
     draft: dict[str, Any],
@@ -56,7 +56,7 @@ def facts(slot: Slot) -> list[tuple[str, str]]:
     return [("Kind", prompt.get_kind_display()), *([("About", prompt.category)] if prompt.category else [])]
 
 
-def receive(request: HttpRequest, slot: Slot) -> HttpResponse | None:
+def receive(request: ProjectRequest, slot: Slot) -> HttpResponse | None:
     """Save, preview or submit what was posted; None once it is submitted."""
     token, submission, seconds = hidden_fields(request.POST)
     text = request.POST.get("text", "").replace("\r\n", "\n")
@@ -98,7 +98,7 @@ def problems(slot: Slot, draft: dict[str, Any]) -> dict[str, str]:
 
 @require_POST
 @member(Role.CONTRACTOR)
-def preview(request: HttpRequest, slug: str, slot: UUID) -> HttpResponse:
+def preview(request: ProjectRequest, slug: str, slot: UUID) -> HttpResponse:
     """The posted Markdown as people would see it, as a fragment for the page's script."""
     found = assignments.one_slot(project=request.project, public_id=slot)
     if not assignments.has_held(found, request.user):

@@ -3,7 +3,7 @@
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
-class HashedStatic(CompressedManifestStaticFilesStorage):
+class HashedStatic(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
     """Whitenoise's storage plus module-import rewriting, so that no stale module is ever cached."""
 
     support_js_module_import_aggregation = True

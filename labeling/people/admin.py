@@ -31,7 +31,17 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """To look at only: the secret is not here."""
 
     list_display = ["key_id", "name", "user", "expires_at", "last_used_at", "revoked_at"]
-    fields = readonly_fields = [
+    fields = [
+        "user",
+        "name",
+        "key_id",
+        "scopes",
+        "created_at",
+        "expires_at",
+        "last_used_at",
+        "revoked_at",
+    ]
+    readonly_fields = [
         "user",
         "name",
         "key_id",

@@ -15,9 +15,10 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from labeling.people import selectors, services
 from labeling.people.browsers import browser_name
 from labeling.people.forms import NameForm, TokenForm
+from labeling.people.requests import SignedInRequest
 
 
-def account_page(request: HttpRequest, name_form: NameForm, status: int = 200) -> HttpResponse:
+def account_page(request: SignedInRequest, name_form: NameForm, status: int = 200) -> HttpResponse:
     """The page with what belongs to this person."""
     context: dict[str, Any] = {
         "name_form": name_form,
@@ -31,7 +32,7 @@ def account_page(request: HttpRequest, name_form: NameForm, status: int = 200) -
 
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
-def account(request: HttpRequest) -> HttpResponse:
+def account(request: SignedInRequest) -> HttpResponse:
     """Own account; POST changes the name."""
     if request.method != "POST":
         return account_page(request, NameForm(initial={"name": request.user.name}))
@@ -45,7 +46,7 @@ def account(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_POST
-def session_end(request: HttpRequest, session_id: int) -> HttpResponse:
+def session_end(request: SignedInRequest, session_id: int) -> HttpResponse:
     """Sign another browser out."""
     services.end_session(user=request.user, session_id=session_id)
     messages.success(request, "That browser is signed out.")
@@ -53,9 +54,9 @@ def session_end(request: HttpRequest, session_id: int) -> HttpResponse:
 
 
 @login_required
-@reauthentication_required
+@reauthentication_required  # type: ignore[untyped-decorator]
 @require_http_methods(["GET", "HEAD", "POST"])
-def token_new(request: HttpRequest) -> HttpResponse:
+def token_new(request: SignedInRequest) -> HttpResponse:
     """Make a token; its secret is on the answer to this POST and nowhere else."""
     form = TokenForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
@@ -66,7 +67,7 @@ def token_new(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
-def token_revoke(request: HttpRequest, token_id: int) -> HttpResponse:
+def token_revoke(request: SignedInRequest, token_id: int) -> HttpResponse:
     """Ask, then end one token."""
     token = get_object_or_404(selectors.tokens_of(request.user), pk=token_id)
     if request.method != "POST":

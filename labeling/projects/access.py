@@ -8,20 +8,21 @@ from typing import Any, TypeVar
 
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from rest_framework.request import Request
 
 from labeling.core.errors import NotAllowed, NotFound
 from labeling.people.models import Role
+from labeling.people.requests import SignedInRequest
 from labeling.projects.models import Membership, Project
 
 View = TypeVar("View", bound=Callable[..., HttpResponse])
 
 
-class ProjectRequest(HttpRequest):
+class ProjectRequest(SignedInRequest):
     """A request that `member` let through, for annotations: it knows its project and the person's place in it."""
 
-    project: Any
+    project: Project
     membership: Membership
 
 
@@ -35,7 +36,7 @@ def member(*roles: str) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @login_required
         @wraps(view)
-        def inner(request: HttpRequest, slug: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        def inner(request: SignedInRequest, slug: str, *args: Any, **kwargs: Any) -> HttpResponse:
             place = Membership.objects.select_related("project").filter(project__slug=slug, user=request.user).first()
             if place is None:
                 raise Http404
@@ -51,7 +52,7 @@ def member(*roles: str) -> Callable[[View], View]:
 
 def project_for_api(request: Request, slug: str, *roles: str) -> Project:
     """The project of an API request, for these roles and admins; NotFound for strangers, NotAllowed for other roles."""
-    place = Membership.objects.select_related("project").filter(project__slug=slug, user=request.user).first()
+    place = Membership.objects.select_related("project").filter(project__slug=slug, user=request.user).first()  # type: ignore[misc]
     if place is None:
         raise NotFound("There is no such project.")
     if roles and place.role not in {*roles, Role.ADMIN}:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from labeling.core.errors import BadInput, Conflict
 from labeling.people.models import Role
+from labeling.people.requests import SignedInRequest
 from labeling.projects import selectors, services
 from labeling.projects.access import ProjectRequest, member
 from labeling.projects.forms import ProjectForm
@@ -20,14 +21,14 @@ page = require_http_methods(["GET", "HEAD", "POST"])
 
 @login_required
 @require_safe
-def projects(request: HttpRequest) -> HttpResponse:
+def projects(request: SignedInRequest) -> HttpResponse:
     """Every project of this person; the page for people without one too."""
     return render(request, "projects/projects.html", {"places": selectors.memberships_of(request.user)})
 
 
 @login_required
 @page
-def project_new(request: HttpRequest) -> HttpResponse:
+def project_new(request: SignedInRequest) -> HttpResponse:
     """A platform admin makes a project and becomes its first admin."""
     if not request.user.is_staff:
         raise PermissionDenied

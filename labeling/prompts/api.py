@@ -68,14 +68,16 @@ class PromptImportBodySerializer(StrictSerializer):
     """The body of an import."""
 
     prompts = serializers.ListField(allow_empty=False, max_length=100_000)
-    source = serializers.CharField(required=False, default="API", max_length=200, help_text="Where they come from.")
+    source = serializers.CharField(  # type: ignore[assignment]
+        required=False, default="API", max_length=200, help_text="Where they come from."
+    )
 
 
 class ImportSchemaSerializer(serializers.Serializer[Any]):
     """The body of an import, for the schema."""
 
     prompts = PromptRowSerializer(many=True)
-    source = serializers.CharField(required=False)
+    source = serializers.CharField(required=False)  # type: ignore[assignment]
 
 
 class PromptImportSerializer(serializers.ModelSerializer[PromptImport]):
@@ -97,7 +99,7 @@ class RowErrorSerializer(serializers.Serializer[Any]):
 class ImportErrorSerializer(ErrorSerializer):
     """A refused import: nothing was kept."""
 
-    errors = RowErrorSerializer(many=True, required=False)
+    errors = RowErrorSerializer(many=True, required=False)  # type: ignore[assignment]
 
 
 class PromptList(APIView):
@@ -155,7 +157,7 @@ class PromptImportApi(APIView):
             project=request.project,  # type: ignore[attr-defined]
             lines=body.validated_data["prompts"],
             fmt="objects",
-            by=request.user,
+            by=request.user,  # type: ignore[arg-type]
             source=body.validated_data["source"],
         )
         return Response(PromptImportSerializer(batch).data, status=201)

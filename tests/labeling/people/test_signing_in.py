@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_totp_secret, hotp_value
+from cryptography.fernet import InvalidToken
 from django.core import mail
 from django.core.cache import cache
 from django.db import connection
@@ -160,8 +162,6 @@ def test_platform_admins_need_one_too_and_nobody_does_where_it_is_off(client: Cl
 
 
 def test_a_code_is_asked_for_and_works_once(client: Client) -> None:
-    import time
-
     user = UserFactory()
     secret = second_factor(user)
     assert sign_in(client, user)["Location"].startswith("/account/2fa/authenticate/")
@@ -211,12 +211,11 @@ def test_pages_of_the_account_are_ours(client: Client, address: str) -> None:
 
 
 def test_pages_of_the_second_factor_are_ours(client: Client) -> None:
-    import time
-
     user = UserFactory()
     sign_in(client, user)
     client.post("/account/reauthenticate/", {"password": PASSWORD})
     page = client.get("/account/2fa/totp/activate/")
+    assert "<svg" in page.content.decode() and "issuer=Loop" in page.context["totp_url"]
     secret = page.context["form"].secret
     code = format_hotp_value(hotp_value(secret, int(time.time()) // 30))
     answer = client.post("/account/2fa/totp/activate/", {"code": code}, follow=True)
@@ -243,3 +242,15 @@ def test_limits_hold_for_all_web_processes_together(client: Client) -> None:
             sign_in(client, UserFactory(), "a wrong guess")
         cursor.execute("SELECT count(*) FROM core_cache")
         assert cursor.fetchone()[0] > 0
+
+
+def test_a_copy_of_the_database_makes_no_codes_and_keys_can_rotate(client: Client, settings: Any) -> None:
+    user = UserFactory()
+    secret = second_factor(user)
+    kept = Authenticator.objects.get(user=user, type="totp")
+    assert secret not in str(kept.data)
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "n" * 60, [settings.SECRET_KEY]
+    assert kept.wrap().validate_code(format_hotp_value(hotp_value(secret, int(time.time()) // 30)))
+    settings.SECRET_KEY_FALLBACKS = []
+    with pytest.raises(InvalidToken):
+        kept.wrap().validate_code("000000")

@@ -27,6 +27,7 @@ os.environ["LOOP_EMBEDDED"] = "1"
 os.environ.setdefault("SECRET_KEY", "only-for-tests-" + "0123456789abcdef" * 4)
 os.environ.setdefault("DB_POOL_SIZE", "32")
 os.environ.setdefault("SWEEP_SECONDS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads that wait for each other crawl on a busy machine
 os.environ["ARTIFACT_ROOT"] = str(TEST_ROOT / f"artifacts-{WORKER}")
 os.environ["STATIC_ROOT"] = str(TEST_ROOT / "test-static")
 if "REDIS_URL" in os.environ:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django.http import HttpResponse
@@ -16,6 +17,7 @@ from labeling.core.errors import BadInput
 from labeling.projects.access import ProjectRequest
 
 GIST = 60
+BOX = re.compile(r"^(\s*[-*]) \[[ xX]?\] ", re.MULTILINE)  # a writer ticks these off; here they are a list
 
 
 def show(request: ProjectRequest, slot: Slot) -> HttpResponse:
@@ -35,6 +37,7 @@ def page(
         "k": len(shown),
         "responses": [response(letter, completion, draft, wrong) for letter, completion in shown.items()],
         "errors": wrong,
+        "guide": BOX.sub(r"\1 ", slot.guideline.body) if slot.guideline else "",
         "reason": draft.get("reason", ""),
         "prompt_flags": [(value, label, value in said_of_prompt) for value, label in PromptFlag.choices],
         "strengths": strengths(draft) if asks_strength(slot, shown) else [],

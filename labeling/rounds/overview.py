@@ -204,7 +204,7 @@ def policy_facts(loop_round: Round | None) -> tuple[str, str]:
     found = standing(judged)
     if found and found.win:
         return judged.new_policy.name, f"Preferred {found.win.value:.0%} of the time"
-    return judged.new_policy.name, f"{plan_of(judged).evaluation_prompts} held-out prompts to judge it"
+    return judged.new_policy.name, f"{plan_of(judged).evaluation_prompts} held-out prompts"
 
 
 def named(run: Run | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import cast
 from uuid import UUID
 
 from django.urls import path
@@ -14,6 +15,7 @@ from rest_framework.views import APIView
 from labeling.checkpoints import services
 from labeling.checkpoints.models import Checkpoint
 from labeling.core.errors import NotAllowed, NotFound
+from labeling.people.models import Role, User
 from labeling.people.permissions import ROLES_OF_SCOPE, Scope, scoped
 from labeling.projects.models import Project
 
@@ -25,7 +27,7 @@ class CheckpointSerializer(serializers.ModelSerializer[Checkpoint]):
 
     id = serializers.UUIDField(source="public_id")
     project = serializers.SlugRelatedField[Project](slug_field="slug", read_only=True)
-    parent = serializers.SlugRelatedField[Checkpoint](slug_field="public_id", read_only=True)
+    parent = serializers.SlugRelatedField[Checkpoint](slug_field="public_id", read_only=True)  # type: ignore[assignment]
     reward = serializers.SlugRelatedField[Checkpoint](slug_field="public_id", read_only=True)
     run = serializers.SerializerMethodField()
 
@@ -57,10 +59,10 @@ def find(request: Request, public_id: UUID, scope: str) -> Checkpoint:
     """The checkpoint, for members of its project whose role carries the scope; for strangers it does not exist."""
     rows = Checkpoint.objects.select_related("project", "parent", "reward")
     found = rows.filter(public_id=public_id).first()
-    place = found and request.user.memberships.filter(project=found.project).first()
+    place = cast(User, request.user).memberships.filter(project=found.project).first() if found else None
     if found is None or place is None:
         raise NotFound("There is no such checkpoint.")
-    if place.role not in ROLES_OF_SCOPE[scope]:
+    if Role(place.role) not in ROLES_OF_SCOPE[scope]:
         raise NotAllowed(f"Your role in this project ({place.role}) may not use {scope}.")
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.urls import path
@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 from labeling.checkpoints.models import Checkpoint
 from labeling.core.errors import BadInput, NotAllowed, NotFound
 from labeling.datasets.models import Snapshot
+from labeling.people.models import Role, User
 from labeling.people.permissions import ROLES_OF_SCOPE, Scope, scoped
 from labeling.projects.models import Project
 from labeling.runs import directory, selectors, services
@@ -80,13 +81,18 @@ class NewRunSerializer(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
 
+def person(request: Request) -> User:
+    """Who asks; the permission class has let nobody else through."""
+    return cast(User, request.user)
+
+
 def find(request: Request, run_id: UUID, scope: str) -> Run:
     """The run, for members of its project whose role carries the scope; for strangers it does not exist."""
     run = Run.objects.select_related("project", "output").filter(pk=run_id).first()
-    place = run and request.user.memberships.filter(project=run.project).first()
+    place = person(request).memberships.filter(project=run.project).first() if run else None
     if run is None or place is None:
         raise NotFound("There is no such run.")
-    if place.role not in ROLES_OF_SCOPE[scope]:
+    if Role(place.role) not in ROLES_OF_SCOPE[scope]:
         raise NotAllowed(f"Your role in this project ({place.role}) may not use {scope}.")
     return run
 
@@ -127,7 +133,7 @@ class RunList(APIView):
             kind=said["kind"],
             name=said["name"],
             config=said["config"],
-            by=request.user,
+            by=person(request),
             snapshots=by_public_id(Snapshot, project, said["snapshots"], "snapshots"),
             inputs={
                 role: by_public_id(Checkpoint, project, ids, f"inputs.{role}") for role, ids in said["inputs"].items()
@@ -156,7 +162,7 @@ class RunCancel(APIView):
     @extend_schema(operation_id="runs_cancel", request=None, responses=RunSerializer)
     def post(self, request: Request, run: UUID) -> Response:
         """Ask it to stop; asking again changes nothing. 409 when it is over."""
-        stopped = services.request_cancel(run=find(request, run, Scope.RUNS_WRITE), by=request.user)
+        stopped = services.request_cancel(run=find(request, run, Scope.RUNS_WRITE), by=person(request))
         return Response(RunSerializer(stopped).data)
 
 

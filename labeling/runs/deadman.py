@@ -10,6 +10,8 @@ End of file, or SILENCE seconds without a beat, means: SIGTERM to the group, GRA
 every process whose environment carries LOOP_RUN_TOKEN=TOKEN. Runs with the standard library alone, outside the package.
 """
 
+from __future__ import annotations
+
 import os
 import select
 import signal
@@ -17,7 +19,7 @@ import sys
 import time
 
 
-def marked(token):
+def marked(token: str) -> list[int]:
     """The processes that carry the token (Linux)."""
     needle = f"LOOP_RUN_TOKEN={token}".encode()
     found = []
@@ -31,7 +33,7 @@ def marked(token):
     return found
 
 
-def group_is_alive(group):
+def group_is_alive(group: int) -> bool:
     """Whether a process of the group runs; one that merely was not collected does not count."""
     try:
         os.killpg(group, 0)
@@ -53,7 +55,7 @@ def group_is_alive(group):
     return not seen
 
 
-def send(number, group):
+def send(number: int, group: int) -> None:
     """Signal a group that may be gone."""
     try:
         os.killpg(group, number)
@@ -61,7 +63,7 @@ def send(number, group):
         pass
 
 
-def end(group, token, grace):
+def end(group: int, token: str, grace: float) -> None:
     """Ask, wait, kill."""
     if group:
         send(signal.SIGTERM, group)
@@ -81,7 +83,7 @@ def end(group, token, grace):
         time.sleep(0.05)
 
 
-def wait(silence):
+def wait(silence: float) -> int | None:
     """Follow the orders until `done` (returns None) or until there is something to end (returns the group, 0 if none)."""
     group, text, heard = 0, b"", time.monotonic()
     while True:
@@ -103,7 +105,7 @@ def wait(silence):
             heard = time.monotonic()
 
 
-def main(token, silence, grace):
+def main(token: str, silence: str, grace: str) -> None:
     """Wait for the supervisor's end."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)

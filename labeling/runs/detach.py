@@ -3,11 +3,13 @@
 Runs with the standard library alone, outside the package.
 """
 
+from __future__ import annotations
+
 import os
 import sys
 
 
-def main(log, command):
+def main(log: str, command: list[str]) -> None:
     """Fork once; the parent ends at once, the child becomes the command."""
     if os.fork():
         os._exit(0)

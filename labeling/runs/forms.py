@@ -36,7 +36,7 @@ GROUPS = {
 }
 
 
-class SnapshotChoice(forms.ModelMultipleChoiceField):
+class SnapshotChoice(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # not subscriptable at run time
     """Snapshots with their size."""
 
     def label_from_instance(self, obj: Any) -> str:
@@ -79,7 +79,7 @@ class RunForm(forms.Form):
             "label": ROLE_LABELS[name],
             "help_text": ROLE_HELP.get((self.stage.value, name), ""),
         }
-        field: forms.ModelChoiceField
+        field: forms.ModelChoiceField[Checkpoint]
         if many:
             field = forms.ModelMultipleChoiceField(widget=forms.CheckboxSelectMultiple, **common)
         else:

@@ -55,7 +55,7 @@ def here() -> dict[str, Any]:
 
 def is_alive(who: dict[str, Any] | None) -> bool:
     """Whether exactly this process still runs."""
-    return bool(who) and bool(who["started"]) and start_time(int(who["pid"])) == who["started"]
+    return who is not None and bool(who["started"]) and start_time(int(who["pid"])) == who["started"]
 
 
 def members(group: int) -> list[int]:
@@ -83,9 +83,14 @@ def kill(pid: int, *, group: bool = False) -> None:
         (os.killpg if group else os.kill)(pid, signal.SIGKILL)
 
 
+def marked(token: str) -> list[int]:
+    """Live processes that carry an attempt's token."""
+    return marked_processes(token, variable=TOKEN)
+
+
 def leftovers(run_id: object, attempt: int, process: dict[str, Any]) -> list[int]:
     """Live processes of an attempt on this host: its supervisor, and everything that carries its token."""
-    found = set(marked_processes(token_of(run_id, attempt), variable=TOKEN))
+    found = set(marked(token_of(run_id, attempt)))
     for who in (process.get("supervisor"), process.get("trainer")):
         if is_alive(who):
             found.add(int(who["pid"]))  # type: ignore[index]

@@ -16,7 +16,7 @@ from labeling.checkpoints.models import Checkpoint
 from labeling.comparisons import services as comparisons
 from labeling.runs import directory, ending, fencing
 from labeling.runs.models import Run
-from training.contracts import NEEDS, CompletionRecord, Kind, Result, read_records, verify_manifest
+from training.contracts import NEEDS, Kind, Result, read_records, verify_manifest
 
 log = logging.getLogger(__name__)
 CHECKPOINTS = tuple(Checkpoint.Kind.values)
@@ -90,7 +90,7 @@ def register(run: Run, kind: str, result: Result, manifest: dict[str, Any]) -> C
 
 def store_completions(run: Run, folder: Path) -> int:
     """Hand the sampled texts to comparisons; returns how many."""
-    records: list[CompletionRecord] = read_records("completions", [folder / "output" / "completions.jsonl"])
+    records: list[Any] = read_records("completions", [folder / "output" / "completions.jsonl"])
     named = {
         item.checkpoint.name: item.checkpoint for item in run.inputs.filter(role="policy").select_related("checkpoint")
     }

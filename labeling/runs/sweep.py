@@ -61,7 +61,7 @@ def recover(run: Run) -> bool:
 
 def is_here(run: Run) -> bool:
     """It was started on this host."""
-    return run.process.get("host", socket.gethostname()) == socket.gethostname()
+    return bool(run.process.get("host", socket.gethostname()) == socket.gethostname())
 
 
 def seize(run: Run) -> bool:
@@ -74,5 +74,5 @@ def seize(run: Run) -> bool:
 
 def end_attempt(run: Run) -> bool:
     """Nothing of the attempt is left on this host (a restart of the machine has ended everything)."""
-    boot = run.process.get("boot", "")
+    boot = str(run.process.get("boot", ""))
     return bool(boot and boot != processes.boot_id()) or processes.end_attempt(run.pk, run.attempt, run.process)

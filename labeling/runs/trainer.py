@@ -98,7 +98,7 @@ class Trainer:
         """Kill what is left of the group and of everything marked, collect the leader, put the switch to rest."""
         self.kill()  # the leader was not collected yet, so its number still is this group's
         self.popen.wait()
-        for pid in processes.marked_processes(self.token, variable=processes.TOKEN):
+        for pid in processes.marked(self.token):
             processes.kill(pid)
         self.switch.rest()
 

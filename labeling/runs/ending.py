@@ -20,10 +20,14 @@ SHOWN_LINES = 12
 
 @dataclass(frozen=True)
 class Verdict:
-    """`retry` is for causes outside the stage; everything else ends the run, as `cancelled` or `failed`."""
+    """`retry` is for causes outside the stage; everything else ends the run, as `cancelled` or `failed`.
+
+    An `orderly` end (a host that is shut down, say) does not use up one of the run's attempts.
+    """
 
     text: str
     retry: bool = False
+    orderly: bool = False
     cancelled: bool = False
 
 
@@ -34,7 +38,7 @@ def judge(code: int, *, folder: Path, stopped: bool, left: bool, timed_out: bool
     if timed_out:
         return Verdict(with_tail("The stage did not begin in time and was ended.", folder))
     if code == EXIT_INTERRUPTED or left:
-        return Verdict("It was interrupted, and goes on from its newest checkpoint.", retry=True)
+        return Verdict("It was interrupted, and goes on from its newest checkpoint.", retry=True, orderly=True)
     if code < 0:
         return Verdict(with_tail(f"The trainer was ended by {signal_name(-code)}.", folder), retry=True)
     said = directory.reported_error(folder)
@@ -67,6 +71,7 @@ def settle(*, run_id: UUID, attempt: int, exit_code: int | None, verdict: Verdic
         run = fencing.hold(run_id=run_id, attempt=attempt)
         if run.cancel_requested_at:
             return cancelled(run_id=run_id, attempt=attempt, exit_code=exit_code)
+        run.max_attempts += verdict.orderly
         if verdict.retry and attempt < run.max_attempts:
             return queue_again(run, verdict.text, exit_code)
         text = verdict.text if not verdict.retry else f"Given up after {attempt} attempts. {verdict.text}"
@@ -84,6 +89,7 @@ def queue_again(run: Run, text: str, exit_code: int | None) -> Run:
         attempt=run.attempt,
         to=Run.State.QUEUED,
         waiting_for=f"Attempt {run.attempt} of {run.max_attempts}: {text.partition(chr(10))[0]}"[:200],
+        max_attempts=run.max_attempts,
         exit_code=exit_code,
         heartbeat_at=None,
         device="",

@@ -219,7 +219,8 @@ def test_the_supervisor_gives_the_run_back_when_it_is_told_to_leave(started: Sta
     run = wait_for(started("once"), is_working)
     os.kill(run.process["supervisor"]["pid"], signal.SIGTERM)
     run = wait_for(run, lambda row: row.state == "queued")
-    assert run.waiting_for == "Attempt 1 of 3: It was interrupted, and goes on from its newest checkpoint."
+    assert run.waiting_for == "Attempt 1 of 4: It was interrupted, and goes on from its newest checkpoint."
+    assert run.max_attempts == 4  # leaving in order uses up no attempt
     wait_until_gone(pids_of(run))
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from django.conf import settings
 
 from labeling.assignments.models import Slot
 from labeling.comparisons.models import Comparison
-from labeling.core.errors import LoopError
+from labeling.core.errors import LoopError, WrongState
 from labeling.core.files import artifact_path
 from labeling.demonstrations import services as demonstrations
 from labeling.people.models import Role, User
@@ -20,7 +21,8 @@ from labeling.rounds import services as rounds
 from labeling.rounds import stages
 from labeling.rounds.gates import judgements_asked
 from labeling.rounds.models import Round
-from labeling.runs.models import Run
+from labeling.runs import services as runs
+from labeling.runs.models import TERMINAL, Run
 from labeling.simulation import accounts, preference, seeding
 from labeling.simulation.labelers import SimulatedLabeler, Temperament, text_of, work_through
 from labeling.simulation.profiles import Profile
@@ -43,6 +45,7 @@ WATCHED = {
     "reward": ("reward/loss", "loss"),
     "ppo": ("objective/score", "reward"),
 }
+NAME = "Demo, seed "
 TINY = "tiny"
 STEP = 8  # judgements between two looks at the display
 POLL = 0.5  # seconds between two looks at a run
@@ -74,8 +77,9 @@ def set_up(*, profile: Profile, seed: int, count: int) -> Cast:
     people = accounts.demo_people()
     admin = people[Role.ADMIN]
     measured = held_back(profile)
+    lay_to_rest(by=admin)
     project = seeding.seeded_project(
-        name=f"Demo, seed {seed}",
+        name=f"{NAME}{seed}",
         by=admin,
         base=model_of(profile),
         split=lambda row: "valid" if row["id"] in measured else row["split"],
@@ -103,6 +107,15 @@ def set_up(*, profile: Profile, seed: int, count: int) -> Cast:
     )
     rounds.open_round(project=project, by=admin, configs=configs_of(profile, seed, last=count == 1))
     return Cast(project, admin, labelers)
+
+
+def lay_to_rest(*, by: User) -> None:
+    """Stop what demos that were broken off have left behind: their runs would take the device from this one."""
+    for project in Project.objects.filter(name__startswith=NAME, autopilot=True):
+        rounds.set_autopilot(project=project, on=False, by=by)
+    for run in Run.objects.filter(project__name__startswith=NAME).exclude(state__in=TERMINAL):
+        with suppress(WrongState):  # it ended in this very moment
+            runs.request_cancel(run=run, by=by)
 
 
 def configs_of(profile: Profile, seed: int, *, last: bool) -> dict[str, dict[str, object]]:
@@ -211,7 +224,7 @@ def watch(loop_round: Round, display: Display) -> None:
         return
     metric, name = WATCHED[run.kind]
     value = run.latest.get(metric)
-    note = f"{name} {value:.3g}" if isinstance(value, (int, float)) else run.waiting_for
+    note = f"{name} {value:.3g}" if isinstance(value, (int, float)) else run.waiting_for or run.state
     display.show(run.progress, eta=run.eta_seconds, note=note)
 
 

@@ -19,6 +19,7 @@ class Display:
         self.number = 0
         self.title = ""
         self.note = ""
+        self.last = ""  # the newest plain line: it is not said twice
         self.since = self.told = time.monotonic()
 
     def stage(self, title: str) -> None:
@@ -26,7 +27,7 @@ class Display:
         if title == self.title:
             return
         self.finish()
-        self.title, self.note = title, ""
+        self.title, self.note, self.last = title, "", ""
         self.number += 1
         self.since = self.told = time.monotonic()
         if not self.moving:
@@ -41,8 +42,8 @@ class Display:
         if self.moving:
             full = round(share * WIDTH)
             self.write(f"\r\033[K{self.head():<34} {'█' * full}{'░' * (WIDTH - full)} {text}"[:200])
-        elif time.monotonic() - self.told >= PLAIN_EVERY:
-            self.told = time.monotonic()
+        elif time.monotonic() - self.told >= PLAIN_EVERY and text != self.last:
+            self.told, self.last = time.monotonic(), text
             self.write(f"        {text}\n")
 
     def finish(self) -> None:

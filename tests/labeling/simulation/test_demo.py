@@ -18,7 +18,7 @@ from labeling.simulation.lineage import is_sound, problems
 from labeling.simulation.profiles import DEMO, PROFILES, TINY
 from labeling.simulation.progress import Display, clock
 from labeling.simulation.seeding import seed_rows
-from tests.factories import CheckpointFactory, ProjectFactory, PromptFactory, RunFactory
+from tests.factories import CheckpointFactory, ProjectFactory, PromptFactory, RunFactory, UserFactory
 from training.contracts import write_manifest
 
 
@@ -115,6 +115,19 @@ def test_the_last_round_asks_for_no_further_training_comparisons():
 )
 def test_better_means_that_the_whole_interval_lies_above_a_half(interval, better):
     assert report.is_better({"rounds": [{"win_rate_ci95": interval}]}) is better
+
+
+@pytest.mark.django_db
+def test_what_a_broken_off_demo_left_gives_way():
+    old = ProjectFactory(name="Demo, seed 4", autopilot=True)
+    waiting = RunFactory(project=old)
+    done = RunFactory(project=old, state=Run.State.SUCCEEDED)
+    other = RunFactory(project=ProjectFactory(name="Real work", autopilot=True))
+    demo.lay_to_rest(by=UserFactory())
+    for row in (old, waiting, done, other, other.project):
+        row.refresh_from_db()
+    assert (old.autopilot, waiting.state, done.state) == (False, "cancelled", "succeeded")
+    assert (other.project.autopilot, other.state) == (True, "queued")
 
 
 # ---------------------------------------------------------------- lineage

@@ -147,7 +147,7 @@ def table(facts: dict[str, Any]) -> str:
     parts = []
     for row, stage in zip(facts["rounds"], facts["stages"], strict=True):
         parts.append(f"Round {row['number']}")
-        parts += [f"  {name:<34}{value}" for name, value in lines(row, stage)]
+        parts += [f"  {name:<37}{value}" for name, value in lines(row, stage)]
         parts.append("")
     if facts["pairs"]:
         parts.append("Answers to held-out prompts, before PPO and after:")
@@ -207,7 +207,8 @@ def change(metrics: dict[str, Any], before: str, after: str) -> str:
     """`2.31 → 1.87`."""
     if metrics.get(before) is None or metrics.get(after) is None:
         return ""
-    return f"{metrics[before]:.3f} → {metrics[after]:.3f}"
+    first, last = (round(metrics[name], 3) + 0.0 for name in (before, after))  # no "-0.000"
+    return f"{first:.3f} → {last:.3f}"
 
 
 def wrapped(label: str, text: str) -> str:

@@ -186,3 +186,8 @@ def test_learning_from_held_out_prompts_breaks_the_lineage(policy):
 def test_a_policy_without_a_run_breaks_the_lineage(policy):
     stray = CheckpointFactory(project=policy.project, name="stray")
     assert problems(stray) == ["stray has no run."]
+
+
+def test_a_change_shows_both_ends_and_no_negative_zero():
+    assert report.change({"kl_before": -0.0001, "kl_after": 3.14159}, "kl_before", "kl_after") == "0.000 → 3.142"
+    assert report.change({"kl_before": None, "kl_after": 1.0}, "kl_before", "kl_after") == ""

@@ -251,7 +251,18 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "labeling.core.errors.api_error",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
-SPECTACULAR_SETTINGS = {"TITLE": "Loop", "VERSION": "1", "SERVE_INCLUDE_SCHEMA": False, "SCHEMA_PATH_PREFIX": "/api/v1"}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Loop",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "ENUM_NAME_OVERRIDES": {
+        "PromptKind": "labeling.prompts.models.Prompt.Kind",
+        "CheckpointKind": "labeling.checkpoints.models.Checkpoint.Kind",
+        "SnapshotKind": "labeling.datasets.models.Snapshot.Kind",
+        "RunKind": "labeling.runs.models.Run.Kind",
+    },
+}
 
 # ---- runs
 RUN_LEASE_SECONDS = float(env("RUN_LEASE_SECONDS", "60"))

@@ -80,6 +80,8 @@ def test_user_input_is_never_spread_into_a_query() -> None:
 def test_templates_hold_no_inline_script_or_style() -> None:
     for path in (ROOT / "templates").rglob("*.html"):
         text = path.read_text(encoding="utf-8")
-        assert not re.search(r"<style\b|\sstyle=|\son[a-z]+=\"|<script(?![^>]*\bsrc=)(?![^>]*application/json)", text), path
+        assert not re.search(
+            r"<style\b|\sstyle=|\son[a-z]+=\"|<script(?![^>]*\bsrc=)(?![^>]*application/json)", text
+        ), path
         assert not re.search(r"\|safe\b|autoescape off", text), path
         assert len(text.splitlines()) <= 120, f"{path}: over 120 lines"

@@ -29,7 +29,19 @@ class SnapshotSerializer(serializers.ModelSerializer[Snapshot]):
 
     class Meta:
         model = Snapshot
-        fields = ["id", "kind", "name", "rules", "rows", "excluded", "state", "manifest_sha256", "files", "error", "created_at"]
+        fields = [
+            "id",
+            "kind",
+            "name",
+            "rules",
+            "rows",
+            "excluded",
+            "state",
+            "manifest_sha256",
+            "files",
+            "error",
+            "created_at",
+        ]
 
 
 class FreezeSerializer(serializers.Serializer[Any]):
@@ -65,7 +77,9 @@ class SnapshotList(APIView):
         asked = FreezeSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         said = asked.validated_data
-        frozen = services.freeze(project=project, kind=said["kind"], name=said["name"], rules=said["rules"], by=request.user)
+        frozen = services.freeze(
+            project=project, kind=said["kind"], name=said["name"], rules=said["rules"], by=request.user
+        )
         return Response(SnapshotSerializer(frozen).data, status=201)
 
 
@@ -91,7 +105,9 @@ class SnapshotFile(APIView):
         """Download a file that the manifest names."""
         project = project_for_api(request, slug, Role.ENGINEER)
         found = selectors.one(project=project, public_id=snapshot)
-        if found.state != Snapshot.State.READY or name not in {entry["path"] for entry in found.files} | {"manifest.json"}:
+        if found.state != Snapshot.State.READY or name not in {entry["path"] for entry in found.files} | {
+            "manifest.json"
+        }:
             raise NotFound("This snapshot has no such file.")
         return FileResponse(artifact_path(f"{found.path}/{name}").open("rb"), as_attachment=True, filename=name)
 

@@ -6,7 +6,7 @@ from itertools import islice
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http import FileResponse, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
@@ -18,12 +18,12 @@ from labeling.datasets import selectors, services, write
 from labeling.datasets.forms import FreezeForm
 from labeling.datasets.models import Snapshot
 from labeling.people.models import Role
-from labeling.projects.access import member
+from labeling.projects.access import ProjectRequest, member
 
 
 @require_safe
 @member(Role.ENGINEER)
-def snapshots(request: HttpRequest, slug: str) -> HttpResponse:
+def snapshots(request: ProjectRequest, slug: str) -> HttpResponse:
     """All snapshots of the project, by kind and state."""
     rows = Snapshot.objects.filter(project=request.project).select_related("created_by")
     for name, allowed in (("kind", Snapshot.Kind.values), ("state", Snapshot.State.values)):
@@ -34,7 +34,7 @@ def snapshots(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @member(Role.ENGINEER)
-def snapshot_new(request: HttpRequest, slug: str) -> HttpResponse:
+def snapshot_new(request: ProjectRequest, slug: str) -> HttpResponse:
     """Choose rules, freeze."""
     form = FreezeForm(request.POST or None, initial={"kind": request.GET.get("kind", Snapshot.Kind.RANKINGS)})
     if request.method == "POST" and form.is_valid():
@@ -56,7 +56,7 @@ def snapshot_new(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_safe
 @member(Role.ENGINEER)
-def snapshot(request: HttpRequest, slug: str, snapshot: UUID) -> HttpResponse:
+def snapshot(request: ProjectRequest, slug: str, snapshot: UUID) -> HttpResponse:
     """One snapshot: what is inside, its files and hashes, who read it."""
     found = selectors.one(project=request.project, public_id=snapshot)
     context = {
@@ -70,7 +70,7 @@ def snapshot(request: HttpRequest, slug: str, snapshot: UUID) -> HttpResponse:
 
 @require_safe
 @member(Role.ENGINEER)
-def snapshot_file(request: HttpRequest, slug: str, snapshot: UUID, name: str) -> HttpResponse:
+def snapshot_file(request: ProjectRequest, slug: str, snapshot: UUID, name: str) -> FileResponse:
     """Download one file of a snapshot, by a name its manifest knows."""
     found = selectors.one(project=request.project, public_id=snapshot)
     known = {entry["path"] for entry in found.files} | {"manifest.json"}
@@ -84,7 +84,7 @@ def snapshot_file(request: HttpRequest, slug: str, snapshot: UUID, name: str) ->
 
 @require_POST
 @member(Role.ENGINEER)
-def snapshot_verify(request: HttpRequest, slug: str, snapshot: UUID) -> HttpResponse:
+def snapshot_verify(request: ProjectRequest, slug: str, snapshot: UUID) -> HttpResponse:
     """Write the files again in a scratch folder and compare every byte."""
     found = selectors.one(project=request.project, public_id=snapshot)
     if found.state != Snapshot.State.READY:
@@ -98,7 +98,7 @@ def snapshot_verify(request: HttpRequest, slug: str, snapshot: UUID) -> HttpResp
 
 @require_POST
 @member(Role.ENGINEER)
-def snapshot_retry(request: HttpRequest, slug: str, snapshot: UUID) -> HttpResponse:
+def snapshot_retry(request: ProjectRequest, slug: str, snapshot: UUID) -> HttpResponse:
     """Write the files of a failed snapshot again."""
     found = selectors.one(project=request.project, public_id=snapshot)
     services.retry_writing(snapshot=found, by=request.user)

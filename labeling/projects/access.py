@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpResponse
+from django.http import Http404
 from rest_framework.request import Request
 
 from labeling.core.errors import NotAllowed, NotFound
@@ -16,7 +16,7 @@ from labeling.people.models import Role
 from labeling.people.requests import SignedInRequest
 from labeling.projects.models import Membership, Project
 
-View = TypeVar("View", bound=Callable[..., HttpResponse])
+View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
 
 class ProjectRequest(SignedInRequest):
@@ -36,7 +36,7 @@ def member(*roles: str) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @login_required
         @wraps(view)
-        def inner(request: SignedInRequest, slug: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        def inner(request: SignedInRequest, slug: str, *args: Any, **kwargs: Any) -> HttpResponseBase:
             place = Membership.objects.select_related("project").filter(project__slug=slug, user=request.user).first()
             if place is None:
                 raise Http404

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
+from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 
 from labeling.core.errors import NotAllowed, NotFound

@@ -71,9 +71,7 @@ class Config:
                 raise ConfigError(item.name, f"must be one of {', '.join(meta['choices'])}, not {value!r}")
             low, high = meta.get("low"), meta.get("high")
             if low is not None and value < low or high is not None and value > high:
-                raise ConfigError(
-                    item.name, f"must be from {low} to {high if high is not None else 'any'}, not {value}"
-                )
+                raise ConfigError(item.name, f"must be from {low} to {'any' if high is None else high}, not {value}")
         self.check()
 
     def check(self) -> None:
@@ -85,14 +83,12 @@ class Config:
 
 
 def _coerce(name: str, value: Any, kind: Any) -> Any:
-    if kind is bool and isinstance(value, bool):
+    if kind in (bool, str) and isinstance(value, kind):
         return value
     if kind is int and isinstance(value, int) and not isinstance(value, bool):
         return value
     if kind is float and isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
-    if kind is str and isinstance(value, str):
-        return value
     raise ConfigError(name, f"must be {getattr(kind, '__name__', kind)}, not {type(value).__name__}")
 
 
@@ -118,13 +114,11 @@ class TrainConfig(Config):
     lora_rank: int = opt(8, "rank of the adapter", low=1, high=1024, group="adapter")
     lora_alpha: float = opt(16.0, "scale of the adapter is alpha / rank", low=0.001, high=4096, group="adapter")
     first_adapted_layer: int = opt(
-        0, "layers below this one stay frozen and run once per batch", low=0, high=1024, unit="layer", group="adapter"
+        0, "layers below stay frozen and run once a batch", low=0, high=1024, unit="layer", group="adapter"
     )
     learning_rate: float = opt(1e-4, "peak learning rate", low=0.0, high=1.0)
     warmup_steps: int = opt(0, "steps from a tenth of the peak to the peak", low=0, high=1_000_000, unit="steps")
-    schedule: str = opt(
-        "cosine", "after warm-up: constant, or cosine to a tenth of the peak", choices=("constant", "cosine")
-    )
+    schedule: str = opt("cosine", "after warm-up: constant, or cosine to a tenth", choices=("constant", "cosine"))
     weight_decay: float = opt(0.0, "AdamW weight decay", low=0.0, high=10.0)
     max_grad_norm: float = opt(1.0, "gradients are clipped to this norm", low=0.0001, high=1e6)
     micro_tokens: int = opt(
@@ -184,11 +178,14 @@ class SampleConfig(Config):
 class RewardConfig(TrainConfig):
     """Reward model from K-way rankings: all pairs of a prompt in one element, ties dropped (Ouyang et al. 2022, eq. 1)."""
 
-    epochs: int = opt(1, "passes over the rankings; pairs overfit when repeated", low=1, high=100)
+    epochs: int = opt(
+        1, "passes over the rankings; repeated pairs overfit; 0 leaves the trunk as it is", low=0, high=100
+    )
     batch_size: int = opt(16, "rankings per optimiser step", low=1, high=65536, unit="rankings")
     max_tokens: int = opt(1024, "prompt + one completion; longer ones are an error", low=8, high=131072, unit="tokens")
     trunk_layers: int = opt(0, "use only the first n layers; 0 = all", low=0, high=1024, unit="layers", group="adapter")
     head_learning_rate: float = opt(2e-3, "learning rate of the scalar head", low=0.0, high=1.0)
+    head_l2: float = opt(0.0, "above 0, fit the head exactly at the end, with this weight on |w|²", low=0.0, high=1e6)
     readout: str = opt(
         "last", "score from the last token, or from the mean over the completion", choices=("last", "mean")
     )
@@ -204,6 +201,12 @@ class RewardConfig(TrainConfig):
     pack: str = opt(
         "auto", "prompt and K completions in one row, or K rows", choices=("auto", "always", "never"), group="machine"
     )
+
+    def check(self) -> None:
+        if not self.epochs and not self.head_l2:
+            raise ConfigError("head_l2", "must be above 0 when epochs is 0: otherwise nothing is learned")
+        if self.head_l2 and self.centre_penalty:
+            raise ConfigError("centre_penalty", "does not apply when the head is fitted exactly (head_l2): use 0")
 
 
 @dataclass(frozen=True)
@@ -292,7 +295,7 @@ def config_for(kind: str | Kind, row: dict[str, Any]) -> Config:
     """The validated config of a stage; raises ConfigError."""
     try:
         return CONFIGS[Kind(kind)].from_dict(row)
+    except ConfigError:
+        raise
     except ValueError as problem:
-        if isinstance(problem, ConfigError):
-            raise
         raise ConfigError("kind", f"must be one of {', '.join(Kind)}") from problem

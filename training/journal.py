@@ -55,8 +55,8 @@ class Journal:
         now = time.monotonic()
         fresh = max(1, step - self._done_before)
         row = {
-            "progress/fraction": round(step / self._total, 6),
-            "progress/eta_seconds": round((now - self._started) / fresh * (self._total - step), 1),
+            "progress/fraction": min(1.0, round(step / self._total, 6)),
+            "progress/eta_seconds": round((now - self._started) / fresh * max(0, self._total - step), 1),
         }
         if self.tokens:
             row["progress/tokens_per_second"] = round(self.tokens / max(now - self._last, 1e-6), 1)

@@ -22,6 +22,7 @@ from training.backbone import load_backbone
 from training.chat import TokenRow
 from training.configs import RewardConfig
 from training.contracts import ContractError, RankingRecord, canonical_json
+from training.head_fit import fit_head
 from training.losses import ranking_loss
 from training.optimization import batch_at, build_optimizer, optimizer_step
 from training.records import RankingRow, demonstration_rows, ranking_rows
@@ -74,6 +75,8 @@ def train(session: Session) -> Metrics:
             evaluate(session, model, valid_rows, step=step)
         session.end_step(step, weights=weights, optimizer=optimizer, extra=kept)
 
+    if config.head_l2:
+        total += fit_exactly(session, model, rows, kept, step=total)
     report = evaluate(session, model, valid_rows, step=total)
     facts = set_zero(session, model, rows, shown)
     facts |= {"data_sha256": data_sha256(train_records), "agreement": report}
@@ -95,6 +98,20 @@ def train(session: Session) -> Metrics:
         "gain": model.gain,
         "steps": total,
     }
+
+
+def fit_exactly(
+    session: Session, model: RewardModel, rows: Sequence[RankingRow], kept: dict[str, Any], *, step: int
+) -> int:
+    """Fit the head on the trunk as it now is, logging each iteration as a step; return how many it took."""
+
+    def log(iteration: int, loss: float) -> None:
+        session.check_stop()
+        kept.setdefault("loss_first", loss)
+        kept["loss_last"] = loss
+        session.log(step + iteration, **{"reward/loss": loss})
+
+    return fit_head(model, rows, session.config, log)
 
 
 def split_records(

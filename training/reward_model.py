@@ -51,22 +51,23 @@ class RewardModel:
 
     def read(self, batch: ScoreBatch, hidden: Hidden | None = None) -> Tensor:
         """Raw fp32 scores [N] of a batch, with gradients. `hidden`: the same ids already run to `first_layer` or below."""
+        scores_N1: Tensor = self.head(self.states(batch, hidden))
+        return scores_N1[:, 0]
+
+    def states(self, batch: ScoreBatch, hidden: Hidden | None = None) -> Tensor:
+        """What the head sees, fp32 [N, D]: the state of each completion's last token, or the mean over its tokens."""
         with self.backbone.using(self.adapter):
             if hidden is None:
                 hidden = self.backbone.run_bottom(batch.ids_BT, batch.mask, batch.positions_BT, layer=self.first_layer)
             states_BTD = self.backbone.run_top(hidden, layers=self.layers)
         if self.readout == "last":
-            return self._apply(states_BTD[batch.row_N, batch.stop_N - 1])
+            return states_BTD[batch.row_N, batch.stop_N - 1].float()
         length_N = batch.stop_N - batch.start_N
         owner_M = torch.arange(len(length_N), device=length_N.device).repeat_interleave(length_N)
         within_M = torch.arange(len(owner_M), device=length_N.device) - (length_N.cumsum(0) - length_N)[owner_M]
         tokens_MD = states_BTD[batch.row_N[owner_M], batch.start_N[owner_M] + within_M].float()
         sums_ND = torch.zeros(len(length_N), tokens_MD.shape[1], device=tokens_MD.device)
-        return self._apply(sums_ND.index_add(0, owner_M, tokens_MD) / length_N[:, None])
-
-    def _apply(self, states_ND: Tensor) -> Tensor:
-        scores_N1: Tensor = self.head(states_ND.float())
-        return scores_N1[:, 0]
+        return sums_ND.index_add(0, owner_M, tokens_MD) / length_N[:, None]
 
     @torch.no_grad()
     def score(self, rows: Sequence[tuple[list[int], list[int]]], *, raw: bool = False) -> Tensor:
@@ -80,11 +81,15 @@ class RewardModel:
     @torch.no_grad()
     def score_rankings(self, rankings: Sequence[RankingRow], *, pack: str = "auto") -> list[list[float]]:
         """Raw scores of the K completions of each ranking, in order."""
-        found: dict[int, list[float]] = {}
+        return [self.head(states_KD)[:, 0].tolist() for states_KD in self.ranking_states(rankings, pack=pack)]
+
+    @torch.no_grad()
+    def ranking_states(self, rankings: Sequence[RankingRow], *, pack: str = "auto") -> list[Tensor]:
+        """What the head sees of the K completions of each ranking, fp32 [K, D] each, in order."""
+        found: dict[int, Tensor] = {}
         for group, batch in ranking_batches(rankings, self.backbone, self.micro_tokens, pack):
             sizes = [len(rankings[at].completions) for at in group]
-            parts = self.read(batch).cpu().split(sizes)
-            found.update(zip(group, (part.tolist() for part in parts), strict=True))
+            found.update(zip(group, self.states(batch).split(sizes), strict=True))
         return [found[at] for at in range(len(rankings))]
 
 

@@ -209,6 +209,7 @@ CHANGES: dict[Kind, dict[str, Any]] = {
         "weighting": "pair",
         "label_smoothing": 0.3,
         "centre_penalty": 2.0,
+        "head_l2": 1.0,
         "valid_fraction": 0.4,
         "normalise": "none",
     },

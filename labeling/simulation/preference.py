@@ -15,13 +15,13 @@ import re
 from collections.abc import Sequence
 
 WEIGHTS: dict[str, float] = {
-    "finished": 1.0,
+    "finished": 0.6,
     "length": 1.0,
-    "example": 1.0,
-    "reason": 0.8,
-    "reader": 0.6,
-    "topic": 0.6,
-    "form": 0.5,
+    "example": 1.2,
+    "reason": 1.0,
+    "reader": 0.5,
+    "topic": 0.4,
+    "form": 0.4,
     "repeats": -1.5,
 }
 

@@ -42,12 +42,7 @@ class Config:
     """Shared by all stages."""
 
     device: str = opt("auto", "where to compute", choices=("auto", "cpu", "cuda", "mps"), group="machine")
-    precision: str = opt(
-        "auto",
-        "weights and activations: auto is bf16 on CUDA, else fp32",
-        choices=("auto", "fp32", "bf16"),
-        group="machine",
-    )
+    precision: str = opt("auto", "auto is bf16 on CUDA, else fp32", choices=("auto", "fp32", "bf16"), group="machine")
     threads: int = opt(0, "CPU threads; 0 leaves torch's own choice", low=0, high=1024, group="machine")
 
     @classmethod

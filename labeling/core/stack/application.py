@@ -46,7 +46,7 @@ def worker_services(env: Mapping[str, str]) -> list[Service]:
 def worker(env: Mapping[str, str], *, name: str, queue: str, options: list[str]) -> Service:
     """A Celery worker of one queue."""
     command = [*QUIET_CELERY, "worker", "-Q", queue, "-n", f"{name}@%h", *options]
-    command += ["--loglevel", "info", "--without-gossip", "--without-mingle"]
+    command += ["--loglevel", "warning", "--without-gossip", "--without-mingle"]
     return Service(name=name, argv=command, env=env, cwd=settings.BASE_DIR, stop=WORKER_STOP, tier=2)
 
 

@@ -21,12 +21,6 @@ def lock(*, slot_id: UUID) -> Slot:
     return leases.get_locked(slot_id)
 
 
-def lock_for_submit(*, slot_id: UUID, labeler: User, token: UUID) -> tuple[Slot, bool]:
-    """The locked slot and whether this work comes late; see `is_late` for what is refused."""
-    slot = lock(slot_id=slot_id)
-    return slot, is_late(slot=slot, labeler=labeler, token=token)
-
-
 def is_late(*, slot: Slot, labeler: User, token: UUID) -> bool:
     """False while a locked slot is this person's or still free for them; True when it is gone but they once held it.
 

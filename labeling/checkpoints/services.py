@@ -8,7 +8,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from labeling.checkpoints import selectors
@@ -141,10 +140,3 @@ def manifest_of(folder: Path) -> str:
 def size_of(folder: Path) -> int:
     """Bytes of all files in a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def base_from_settings(*, project: Project, by: User | None = None) -> Checkpoint:
-    """The project's base model; enters BASE_MODEL when the project has none yet."""
-    if found := selectors.base_of(project=project):
-        return found
-    return register_base(project=project, path=settings.BASE_MODEL, name="base", by=by)

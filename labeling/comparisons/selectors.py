@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from labeling.assignments.models import Slot
 from labeling.checkpoints.models import Checkpoint
-from labeling.comparisons.models import Comparison, ComparisonItem, Completion, Ranking
+from labeling.comparisons.models import ComparisonItem, Completion, Ranking
 from labeling.projects.models import Project
 from labeling.prompts.models import Prompt
 
@@ -26,11 +26,6 @@ def shown(slot: Slot) -> dict[str, Completion]:
     """The completions of a slot by the letter this slot shows them under."""
     places = slot.display_order.select_related("completion").order_by("place")
     return {LETTERS[place.place - 1]: place.completion for place in places}
-
-
-def comparison_of(slot: Slot) -> Comparison:
-    """The comparison that a slot asks about."""
-    return Comparison.objects.get(task=slot.task_id)
 
 
 def completion_groups(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.http import HttpRequest
 
@@ -26,14 +27,29 @@ class Page(Generic[Row]):
         return len(self.rows)
 
 
-def paginate(request: HttpRequest, queryset: models.QuerySet[Row], *, size: int = 50) -> Page[Row]:
-    """Page `queryset` newest first by primary key. Reads `before` and `after` from the query string; keeps all other parameters."""
+def paginate(request: HttpRequest, queryset: models.QuerySet[Row], *, size: int = 50, by: str = "pk") -> Page[Row]:
+    """Page `queryset` newest first. Reads `before` and `after` from the query string; keeps all other parameters.
 
-    def number(name: str) -> int | None:
-        raw = request.GET.get(name, "")
-        return int(raw) if raw.isascii() and raw.isdigit() and len(raw) < 19 else None
+    Both name the row at the edge by its primary key. `by` orders the rows where keys do not grow, such as random ones;
+    the primary key breaks ties. A cursor that names no row is passed over.
+    """
+    model = queryset.model
+    ascending = list(dict.fromkeys([by, "pk"]))
+    descending = [f"-{name}" for name in ascending]
 
-    def link(**cursor: int) -> str:
+    def edge(name: str) -> tuple[Any, Any] | None:
+        try:
+            key = model._meta.pk.to_python(request.GET.get(name) or None)
+        except ValidationError:
+            return None
+        if key is None or by == "pk":
+            return key and (key, key)
+        return model._default_manager.filter(pk=key).values_list(by, "pk").first()
+
+    def beyond(row: tuple[Any, Any], side: str) -> models.Q:
+        return models.Q(**{f"{by}__{side}": row[0]}) | models.Q(**{by: row[0], f"pk__{side}": row[1]})
+
+    def link(**cursor: Any) -> str:
         params = request.GET.copy()
         for name in ("before", "after"):
             params.pop(name, None)
@@ -41,14 +57,14 @@ def paginate(request: HttpRequest, queryset: models.QuerySet[Row], *, size: int 
             params[name] = str(value)
         return "?" + params.urlencode()
 
-    before, after = number("before"), number("after")
-    if after is not None:
-        rows = list(queryset.filter(pk__gt=after).order_by("pk")[: size + 1])
+    if (after := edge("after")) is not None:
+        rows = list(queryset.filter(beyond(after, "gt")).order_by(*ascending)[: size + 1])
         more_new, rows = len(rows) > size, rows[:size][::-1]
         more_old = bool(rows)
     else:
-        older = queryset.filter(pk__lt=before) if before is not None else queryset
-        rows = list(older.order_by("-pk")[: size + 1])
+        before = edge("before")
+        older = queryset if before is None else queryset.filter(beyond(before, "lt"))
+        rows = list(older.order_by(*descending)[: size + 1])
         more_old, rows = len(rows) > size, rows[:size]
         more_new = before is not None
     return Page(

@@ -9,8 +9,10 @@ from django.utils import timezone
 
 from labeling.core import audit, broker
 from labeling.core.errors import BadInput, Conflict
+from labeling.core.transitions import move
 from labeling.datasets.models import Snapshot
 from labeling.datasets.rules import Candidates, candidates, check_rules
+from labeling.datasets.write import write_snapshot
 from labeling.projects.models import Project
 
 
@@ -56,8 +58,6 @@ def freeze(
     snapshot.save(update_fields=["rows"])
     audit.record("froze", snapshot, by=by, after={"kind": kind, "rows": snapshot.rows, "rules": checked})
     if write_now:
-        from labeling.datasets.write import write_snapshot
-
         return write_snapshot(snapshot_id=snapshot.pk)
     broker.wake("datasets.write", snapshot.pk)
     return snapshot
@@ -84,7 +84,5 @@ def _in_words(excluded: dict[str, int]) -> str:
 @transaction.atomic
 def retry_writing(*, snapshot: Snapshot, by: Any) -> None:
     """Write the files of a failed snapshot again; its members stay as they were frozen."""
-    from labeling.core.transitions import move
-
     move(snapshot, to=Snapshot.State.FREEZING, by=by, error="")
     broker.wake("datasets.write", snapshot.pk)

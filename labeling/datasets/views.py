@@ -10,8 +10,7 @@ from django.http import FileResponse, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from labeling.core.errors import LoopError, NotFound
-from labeling.core.files import artifact_path
+from labeling.core.errors import LoopError
 from labeling.core.pagination import paginate
 from labeling.datasets import render as rendering
 from labeling.datasets import selectors, services, write
@@ -73,10 +72,7 @@ def snapshot(request: ProjectRequest, slug: str, snapshot: UUID) -> HttpResponse
 def snapshot_file(request: ProjectRequest, slug: str, snapshot: UUID, name: str) -> FileResponse:
     """Download one file of a snapshot, by a name its manifest knows."""
     found = selectors.one(project=request.project, public_id=snapshot)
-    known = {entry["path"] for entry in found.files} | {"manifest.json"}
-    if found.state != Snapshot.State.READY or name not in known:
-        raise NotFound("This snapshot has no such file.")
-    handle = artifact_path(f"{found.path}/{name}").open("rb")
+    handle = write.file_of(found, name).open("rb")
     answer = FileResponse(handle, as_attachment=True, filename=f"{found.name}-{name}", content_type="application/jsonl")
     answer["Content-Security-Policy"] = "sandbox"
     return answer

@@ -6,7 +6,7 @@ import tempfile
 from itertools import islice
 from pathlib import Path
 
-from labeling.core.errors import WrongState
+from labeling.core.errors import NotFound, WrongState
 from labeling.core.files import artifact_path, publish_folder
 from labeling.core.transitions import move
 from labeling.datasets.models import Snapshot
@@ -86,3 +86,11 @@ def shard_paths(snapshot: Snapshot) -> list[Path]:
     """The JSONL files, in order."""
     folder = artifact_path(snapshot.path)
     return [folder / entry["path"] for entry in snapshot.files if entry["path"].endswith(".jsonl")]
+
+
+def file_of(snapshot: Snapshot, name: str) -> Path:
+    """Where a file of the snapshot is, by a name that its manifest knows; raises NotFound for any other."""
+    known = {entry["path"] for entry in snapshot.files} | {"manifest.json"}
+    if snapshot.state != Snapshot.State.READY or name not in known:
+        raise NotFound("This snapshot has no such file.")
+    return artifact_path(snapshot.path) / name

@@ -8,10 +8,8 @@ from typing import Any
 from uuid import UUID
 
 from django.db import models
-from django.http import QueryDict
 
 from labeling.core.errors import NotFound
-from labeling.core.pagination import Page
 from labeling.projects.models import Project
 from labeling.runs.models import LIVE, TERMINAL, Run, RunMetric
 
@@ -41,45 +39,6 @@ def filtered(*, project: Project, kind: str = "", state: str = "") -> models.Que
     elif state in Run.State.values:
         rows = rows.filter(state=state)
     return rows
-
-
-def page_of(rows: models.QuerySet[Run], params: QueryDict, *, size: int = 30) -> Page[Run]:
-    """Newest first; `before` and `after` name the run at the edge. Keyset on (created_at, id)."""
-    newest = ["-created_at", "-pk"]
-
-    def edge(name: str) -> Run | None:
-        try:
-            return Run.objects.filter(pk=UUID(params.get(name, ""))).first()
-        except ValueError:
-            return None
-
-    def link(**cursor: Any) -> str:
-        kept = params.copy()
-        for name in ("before", "after"):
-            kept.pop(name, None)
-        kept.update({name: str(value) for name, value in cursor.items()})
-        return "?" + kept.urlencode()
-
-    if after := edge("after"):
-        beyond = models.Q(created_at__gt=after.created_at) | models.Q(created_at=after.created_at, pk__gt=after.pk)
-        found = list(rows.filter(beyond).order_by("created_at", "pk")[: size + 1])
-        more_new, found = len(found) > size, found[:size][::-1]
-        more_old = bool(found)
-    else:
-        before = edge("before")
-        if before:
-            beyond = models.Q(created_at__lt=before.created_at) | models.Q(
-                created_at=before.created_at, pk__lt=before.pk
-            )
-            rows = rows.filter(beyond)
-        found = list(rows.order_by(*newest)[: size + 1])
-        more_old, more_new = len(found) > size, before is not None
-        found = found[:size]
-    return Page(
-        found,
-        link(before=found[-1].pk) if found and more_old else "",
-        link(after=found[0].pk) if found and more_new else "",
-    )
 
 
 # ---- metrics

@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from labeling.core.errors import BadInput, WrongState
+from labeling.core.pagination import paginate
 from labeling.people.models import Role
 from labeling.projects.access import ProjectRequest, member
 from labeling.runs import charts, directory, samples, selectors, services
@@ -29,7 +30,9 @@ LOG_LINES = 60
 def runs(request: ProjectRequest, slug: str) -> HttpResponse:
     """All runs of the project, by kind and state; tick some to compare."""
     kind, state = request.GET.get("kind", ""), request.GET.get("state", "")
-    page = selectors.page_of(selectors.filtered(project=request.project, kind=kind, state=state), request.GET)
+    page = paginate(
+        request, selectors.filtered(project=request.project, kind=kind, state=state), size=30, by="created_at"
+    )
     for run in page.rows:
         run.shown = {"took": selectors.duration(run), "left": selectors.time_left(run), "key": key_number(run)}  # type: ignore[attr-defined]
     context = {

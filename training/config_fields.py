@@ -1,0 +1,124 @@
+"""What a setting is: default, help, unit and bounds of a dataclass field, checked on the way in. Standard library only."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from typing import Any, Self, get_type_hints
+
+
+class ConfigError(ValueError):
+    """A setting is wrong. `field` names it, `problem` says what to do."""
+
+    def __init__(self, field_name: str, problem: str) -> None:
+        super().__init__(f"{field_name}: {problem}")
+        self.field = field_name
+        self.problem = problem
+
+
+def opt(
+    default: Any,
+    help: str,  # noqa: A002 - the field's own word
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] = (),
+    unit: str = "",
+    group: str = "main",
+) -> Any:
+    """A config field: its default, one line of help, bounds or choices, unit, and the part of the form it stands in."""
+    return field(
+        default=default,
+        metadata={"help": help, "low": low, "high": high, "choices": choices, "unit": unit, "group": group},
+    )
+
+
+@dataclass(frozen=True)
+class Config:
+    """Shared by all stages."""
+
+    device: str = opt("auto", "where to compute", choices=("auto", "cpu", "cuda", "mps"), group="machine")
+    precision: str = opt("auto", "auto is bf16 on CUDA, else fp32", choices=("auto", "fp32", "bf16"), group="machine")
+    threads: int = opt(0, "CPU threads; 0 leaves torch's own choice", low=0, high=1024, group="machine")
+
+    @classmethod
+    def from_dict(cls, row: dict[str, Any]) -> Self:
+        """Build and validate; raises ConfigError for unknown keys, wrong types and values out of bounds."""
+        hints = get_type_hints(cls)
+        values: dict[str, Any] = {}
+        for name, value in row.items():
+            if name not in cls.__dataclass_fields__:
+                raise ConfigError(name, f"unknown setting; {cls.__name__} has {', '.join(cls.__dataclass_fields__)}")
+            values[name] = _coerce(name, value, hints[name])
+        config = cls(**values)
+        config.validate()
+        return config
+
+    def validate(self) -> None:
+        """Check bounds and choices, then `check()`; raises ConfigError."""
+        for item in fields(self):
+            value, meta = getattr(self, item.name), item.metadata
+            if meta.get("choices") and value not in meta["choices"]:
+                raise ConfigError(item.name, f"must be one of {', '.join(meta['choices'])}, not {value!r}")
+            low, high = meta.get("low"), meta.get("high")
+            if low is not None and value < low or high is not None and value > high:
+                raise ConfigError(item.name, f"must be from {low} to {'any' if high is None else high}, not {value}")
+        self.check()
+
+    def check(self) -> None:
+        """Rules that span fields; raises ConfigError."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as JSON-ready values."""
+        return asdict(self)
+
+
+def _coerce(name: str, value: Any, kind: Any) -> Any:
+    if kind in (bool, str) and isinstance(value, kind):
+        return value
+    if kind is int and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if kind is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    raise ConfigError(name, f"must be {getattr(kind, '__name__', kind)}, not {type(value).__name__}")
+
+
+def describe(cls: type[Config]) -> list[dict[str, Any]]:
+    """One entry per field for forms and documentation: name, type, default, help, bounds, choices, unit, group."""
+    hints = get_type_hints(cls)
+    return [
+        {
+            "name": item.name,
+            "type": hints[item.name].__name__,
+            "default": None if item.default is MISSING else item.default,
+            **item.metadata,
+        }
+        for item in fields(cls)
+    ]
+
+
+@dataclass(frozen=True)
+class TrainConfig(Config):
+    """Shared by the stages that change weights."""
+
+    tuning: str = opt("lora", "train a low-rank adapter or every weight", choices=("lora", "full"), group="adapter")
+    lora_rank: int = opt(8, "rank of the adapter", low=1, high=1024, group="adapter")
+    lora_alpha: float = opt(16.0, "scale of the adapter is alpha / rank", low=0.001, high=4096, group="adapter")
+    first_adapted_layer: int = opt(
+        0, "layers below stay frozen and run once a batch", low=0, high=1024, unit="layer", group="adapter"
+    )
+    learning_rate: float = opt(1e-4, "peak learning rate", low=0.0, high=1.0)
+    warmup_steps: int = opt(0, "steps from a tenth of the peak to the peak", low=0, high=1_000_000, unit="steps")
+    schedule: str = opt("cosine", "after warm-up: constant, or cosine to a tenth", choices=("constant", "cosine"))
+    weight_decay: float = opt(0.0, "AdamW weight decay", low=0.0, high=10.0)
+    max_grad_norm: float = opt(1.0, "gradients are clipped to this norm", low=0.0001, high=1e6)
+    micro_tokens: int = opt(
+        4096, "padded tokens in one forward pass", low=16, high=100_000_000, unit="tokens", group="machine"
+    )
+    checkpoint_every: int = opt(
+        50,
+        "steps between checkpoints for resume; 0 = only when stopped",
+        low=0,
+        high=1_000_000,
+        unit="steps",
+        group="machine",
+    )

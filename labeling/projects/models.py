@@ -40,6 +40,13 @@ class Project(models.Model):
     asks_strength = models.BooleanField(default=False, help_text="For K = 2, ask how much better.")
     daily_goal = models.PositiveSmallIntegerField(default=40, validators=between(1, 10_000))
 
+    control_percent = models.PositiveSmallIntegerField(default=0, validators=between(0, 50))
+    requires_review = models.BooleanField(default=False, help_text="Only accepted work enters a snapshot.")
+    review_percent = models.PositiveSmallIntegerField(default=0, validators=between(0, 100))
+    review_first = models.PositiveSmallIntegerField(default=0, validators=between(0, 1000))
+    review_controls = models.BooleanField(default=True)
+    review_flagged = models.BooleanField(default=False)
+
     autopilot = models.BooleanField(
         default=False, help_text="Rounds go on by themselves when their thresholds are met."
     )

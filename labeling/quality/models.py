@@ -1,0 +1,116 @@
+"""Comparisons whose ranking is known, and reviews of submitted work."""
+
+from __future__ import annotations
+
+import uuid
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from labeling.comparisons.models import Comparison, Ranking
+from labeling.demonstrations.models import Demonstration
+from labeling.projects.models import Project
+
+USER = settings.AUTH_USER_MODEL
+
+
+class ControlItem(models.Model):
+    """A comparison whose ranking is known. Labelers meet it among the others and cannot tell it apart."""
+
+    comparison = models.OneToOneField(Comparison, on_delete=models.CASCADE, related_name="control")
+    ranks = models.JSONField(help_text="Completion id, as text, to its rank: 1 is best, equal ranks are ties.")
+    note = models.CharField(max_length=300, blank=True)
+    created_by = models.ForeignKey(USER, null=True, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"control {self.comparison_id}"
+
+    @property
+    def known(self) -> dict[int, int]:
+        """The known ranks by completion id."""
+        return {int(key): rank for key, rank in self.ranks.items()}
+
+
+class Review(models.Model):
+    """One submitted revision that a second person looks at, or has looked at."""
+
+    class State(models.TextChoices):
+        """Only waiting reviews can be decided; another revision gets a review of its own."""
+
+        WAITING = "waiting", _("Waiting")
+        ACCEPTED = "accepted", _("Accepted")
+        RETURNED = "returned", _("Returned")
+        REPLACED = "replaced", _("Replaced")
+
+    class Reason(models.TextChoices):
+        """Which rule asked for it; the first that fits."""
+
+        REVISED = "revised", _("Revised")
+        CONTROL = "control", _("Failed a control")
+        FLAGGED = "flagged", _("Flagged")
+        NEW_LABELER = "new_labeler", _("New labeler")
+        RANDOM = "random", _("Random sample")
+        REQUIRED = "required", _("All work is reviewed")
+
+    TRANSITIONS: ClassVar[dict[str, set[str]]] = {
+        "waiting": {"accepted", "returned", "replaced"},
+        "accepted": {"returned"},
+        "returned": {"accepted"},
+        "replaced": set(),
+    }
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="reviews")
+    kind = models.CharField(max_length=20)
+    ranking = models.OneToOneField(Ranking, null=True, on_delete=models.CASCADE, related_name="review")
+    demonstration = models.OneToOneField(Demonstration, null=True, on_delete=models.CASCADE, related_name="review")
+    labeler = models.ForeignKey(USER, on_delete=models.PROTECT, related_name="reviews_of_work")
+    reason = models.CharField(max_length=12, choices=Reason.choices)
+    state = models.CharField(max_length=8, choices=State.choices, default=State.WAITING)
+    note = models.TextField(blank=True, help_text="What the labeler reads.")
+    reviewer = models.ForeignKey(USER, null=True, on_delete=models.PROTECT, related_name="+")
+    decided_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(ranking__isnull=False, demonstration=None) | Q(ranking=None, demonstration__isnull=False),
+                name="a_review_is_of_one_thing",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=["waiting", "replaced"]) | Q(reviewer__isnull=False, decided_at__isnull=False),
+                name="a_decision_has_an_author_and_a_time",
+            ),
+            models.CheckConstraint(condition=~Q(state="returned") | ~Q(note=""), name="returned_work_has_a_note"),
+        ]
+        indexes = [
+            models.Index(fields=["project", "state", "-id"], name="review_queue"),
+            models.Index(fields=["labeler", "project", "state"], name="review_of_labeler"),
+        ]
+
+    def __str__(self) -> str:
+        return f"review {self.pk}"
+
+    @property
+    def work(self) -> Ranking | Demonstration:
+        """What is reviewed."""
+        found = self.ranking if self.ranking is not None else self.demonstration
+        assert found is not None  # the constraint above
+        return found
+
+
+class ReviewCursor(models.Model):
+    """How far the sampling rules of a project have looked: work up to these ids was considered."""
+
+    project = models.OneToOneField(Project, on_delete=models.CASCADE, related_name="+")
+    last_ranking = models.BigIntegerField(default=0)
+    last_demonstration = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"reviews of project {self.project_id}"

@@ -79,12 +79,14 @@ def start_services(supervisor: Supervisor, options: Options) -> dict[str, str]:
     env = {**os.environ, **mark, "LOOP_VAR": str(directory.path), "PYTHONUNBUFFERED": "1"}
     if env.get("DJANGO_SETTINGS_MODULE") == "labeling.settings":
         del env["DJANGO_SETTINGS_MODULE"]  # everybody's default; a command such as pytest has its own
+    services = []
     if not os.environ.get("DATABASE_URL"):
-        supervisor.start(postgres_service(directory, ports, mark=mark, fast=options.fast))
+        services.append(postgres_service(directory, ports, mark=mark, fast=options.fast))
         env |= {"DATABASE_URL": ports.database_url(), "LOOP_EMBEDDED": "1"}
     if not os.environ.get("REDIS_URL"):
-        supervisor.start(valkey_service(directory, ports, mark=mark, fast=options.fast))
+        services.append(valkey_service(directory, ports, mark=mark, fast=options.fast))
         env["REDIS_URL"] = ports.redis_url()
+    supervisor.start(*services)
     return env
 
 
@@ -96,9 +98,7 @@ def manage(*arguments: str) -> list[str]:
 def start_workers(supervisor: Supervisor, env: dict[str, str]) -> None:
     """The schema brought up to date, then the workers of both queues and beat."""
     supervisor.step("migrate", manage("migrate", "--no-input"), env, settings.BASE_DIR)
-    for service in worker_services(env):
-        supervisor.start(service)
-    supervisor.start(beat_service(env, supervisor.directory.path))
+    supervisor.start(*worker_services(env), beat_service(env, supervisor.directory.path))
 
 
 def start_application(supervisor: Supervisor, env: dict[str, str], options: Options) -> None:

@@ -90,18 +90,21 @@ class Supervisor:
 
     # ---- starting and watching
 
-    def start(self, service: Service) -> None:
-        """Start a service, wait until it is ready, and keep it under watch from then on."""
-        child = Child(service, self.launch(service))
-        self.children.append(child)
-        until = time.monotonic() + service.ready_seconds
+    def start(self, *services: Service) -> None:
+        """Start services at the same time, wait until all are ready, and keep them under watch from then on."""
+        for service in services:
+            self.children.append(Child(service, self.launch(service)))
+        for child in self.children[len(self.children) - len(services) :]:
+            self.await_ready(child)
+
+    def await_ready(self, child: Child) -> None:
+        """Wait until a service says that it is ready; raises Unavailable when it ends first or takes too long."""
+        service, process = child.service, child.process
         while service.ready and not service.ready():
-            if not child.process.is_running():
-                raise Unavailable(f"{service.name} ended at its start ({child.process.log}):\n{child.process.tail()}")
-            if time.monotonic() > until:
-                raise Unavailable(
-                    f"{service.name} is not ready after {service.ready_seconds:.0f} s: see {child.process.log}"
-                )
+            if not process.is_running():
+                raise Unavailable(f"{service.name} ended at its start ({process.log}):\n{process.tail()}")
+            if time.monotonic() > process.started + service.ready_seconds:
+                raise Unavailable(f"{service.name} is not ready after {service.ready_seconds:.0f} s: see {process.log}")
             self.pump(0.03)
             self.check_interrupted()
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.attention.flex_attention import BlockMask
+
+Mask = Tensor | BlockMask
 
 
 @dataclass(frozen=True)
@@ -16,16 +19,16 @@ class Hidden:
     states_BTD: Tensor | None
     layer: int
     positions_BT: Tensor
-    mask: Tensor | None  # None = causal; else bool, broadcastable to [B, 1, T, T], true = may attend
+    mask: Mask | None  # None = causal; else bool, broadcastable to [B, 1, T, T], true = may attend; or blocks of it
 
 
-def attention_of(ids_BT: Tensor, mask: Tensor | None, positions: Tensor | None) -> tuple[Tensor | None, Tensor]:
+def attention_of(ids_BT: Tensor, mask: Mask | None, positions: Tensor | None) -> tuple[Mask | None, Tensor]:
     """The mask the layers need (None = plain causal, enough for right-padded rows) and position ids.
 
-    `mask` [B, T] marks real tokens, padded on any side; a 4-D mask is taken as it is. Positions count real tokens.
+    `mask` [B, T] marks real tokens, padded on any side; a 4-D mask, dense or in blocks, is taken as it is. Positions count real tokens.
     """
     length = ids_BT.shape[1]
-    if mask is not None and mask.dim() == 2:
+    if isinstance(mask, Tensor) and mask.dim() == 2:
         real_BT = mask.bool()
         if positions is None:
             positions = (real_BT.long().cumsum(1) - 1).clamp(min=0)

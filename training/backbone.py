@@ -21,11 +21,12 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from training import adapters
-from training.attention import Hidden, attention_of
+from training.attention import Hidden, Mask, attention_of
 from training.chat import encode_answer, encode_demonstration, encode_prompt, end_id
 from training.checkpointing import fingerprint
 from training.configs import ConfigError, TrainConfig
 from training.contracts import ContractError
+from training.flex import attending
 from training.loading import choose_device, load_model
 from training.logprobs import TokenLogprobs, linear_logprobs
 from training.probes import check_output_layer, splits_exactly
@@ -169,11 +170,11 @@ class Backbone:
     # ------------------------------------------------------------ forward
 
     def run_bottom(
-        self, ids_BT: Tensor, mask: Tensor | None = None, positions: Tensor | None = None, *, layer: int | None = None
+        self, ids_BT: Tensor, mask: Mask | None = None, positions: Tensor | None = None, *, layer: int | None = None
     ) -> Hidden:
         """Run the layers below `layer` (default: the first adapted one) without gradients, once for all adapters.
 
-        `mask` None: rows are right-padded. [B, T] (1 = real token): padding anywhere. [B or 1, 1, T, T] bool: who sees whom.
+        `mask` None: rows are right-padded. [B, T] (1 = real token): padding anywhere. [B or 1, 1, T, T] bool, or blocks: who sees whom.
         """
         mask, positions = attention_of(ids_BT, mask, positions)
         if mask is not None and not self.splits and mask.shape[-2] > 1:
@@ -201,13 +202,14 @@ class Backbone:
             final: Tensor = self.trunk.norm(states)
             return final
 
-    def _layers(self, states: Tensor, start: int, stop: int, positions: Tensor, mask: Tensor | None) -> Tensor:
+    def _layers(self, states: Tensor, start: int, stop: int, positions: Tensor, mask: Mask | None) -> Tensor:
         trunk = self.trunk
         rotary = trunk.rotary_emb(states, position_ids=positions)
-        for layer in trunk.layers[start:stop]:
-            states = layer(
-                states, attention_mask=mask, position_ids=positions, position_embeddings=rotary, use_cache=False
-            )
+        with attending(trunk.config, mask):
+            for layer in trunk.layers[start:stop]:
+                states = layer(
+                    states, attention_mask=mask, position_ids=positions, position_embeddings=rotary, use_cache=False
+                )
         return states
 
     def precision(self) -> AbstractContextManager[Any]:

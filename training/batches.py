@@ -14,7 +14,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from training.attention import Mask
 from training.chat import TokenRow
+from training.flex import BLOCK, flex_mask
 from training.records import RankingRow
 
 
@@ -35,7 +37,7 @@ class ScoreBatch:
     start_N: Tensor
     stop_N: Tensor
     positions_BT: Tensor | None = None
-    mask: Tensor | None = None
+    mask: Mask | None = None
 
 
 def micro_batches(lengths: Sequence[int], micro_tokens: int) -> list[list[int]]:
@@ -72,9 +74,10 @@ def completion_rows(pairs: Sequence[tuple[list[int], list[int]]], pad_id: int, d
     return ScoreBatch(batch.ids_BT, *_spans(range(len(pairs)), start, stop, device))
 
 
-def packed_rows(rankings: Sequence[RankingRow], pad_id: int, device: torch.device) -> ScoreBatch:
-    """One row per ranking, `[prompt][c1]…[cK]`, with block mask [B, 1, T, T] and restarting positions."""
+def packed_rows(rankings: Sequence[RankingRow], pad_id: int, device: torch.device, *, flex: bool = False) -> ScoreBatch:
+    """One row per ranking, `[prompt][c1]…[cK]`, with restarting positions and a mask: dense [B, 1, T, T], or `flex` blocks."""
     length = max(packed_length(row) for row in rankings)
+    length = -(-length // BLOCK) * BLOCK if flex else length
     ids_BT = torch.full((len(rankings), length), pad_id, dtype=torch.long)
     positions_BT = torch.zeros(len(rankings), length, dtype=torch.long)
     segment_BT = torch.full((len(rankings), length), -1, dtype=torch.long)  # 0 = prompt, k = completion k, -1 = padding
@@ -93,7 +96,7 @@ def packed_rows(rankings: Sequence[RankingRow], pad_id: int, device: torch.devic
             start_N.append(start)
             stop_N.append(stop)
             start = stop
-    mask = block_mask(segment_BT).to(device)
+    mask = flex_mask(segment_BT.to(device)) if flex else block_mask(segment_BT).to(device)
     return ScoreBatch(ids_BT.to(device), *_spans(row_N, start_N, stop_N, device), positions_BT.to(device), mask)
 
 
@@ -111,11 +114,16 @@ def packed_length(ranking: RankingRow) -> int:
     return len(ranking.prompt) + sum(map(len, ranking.completions))
 
 
-def packing_pays(ranking: RankingRow, hidden_size: int) -> bool:
-    """Whether one packed row costs less than K rows: 24 D² per token for the maps, 4 D T for (dense) attention."""
-    packed, rows = packed_length(ranking), len(ranking.completions)
-    cost_packed = packed * (24 * hidden_size + 4 * packed)
-    cost_rows = rows * ranking.longest * (24 * hidden_size + 2 * ranking.longest)
+def packing_pays(ranking: RankingRow, hidden_size: int, *, flex: bool = False) -> bool:
+    """Whether one packed row costs less than K rows: 24 D² per token for the maps, 4 D per pair of tokens that meet.
+
+    A dense mask lets all T² pairs meet; FlexAttention only those that see each other; causal rows half of theirs.
+    """
+    prompt, answers = len(ranking.prompt), [len(answer) for answer in ranking.completions]
+    packed, rows, longest = packed_length(ranking), len(answers), ranking.longest
+    seen = prompt**2 // 2 + sum(prompt * answer + answer**2 // 2 for answer in answers)
+    cost_packed = packed * 24 * hidden_size + 4 * (seen if flex else packed**2)
+    cost_rows = rows * longest * (24 * hidden_size + 2 * longest)
     return cost_packed < 0.95 * cost_rows
 
 

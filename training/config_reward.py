@@ -34,9 +34,17 @@ class RewardConfig(TrainConfig):
     pack: str = opt(
         "auto", "prompt and K completions in one row, or K rows", choices=("auto", "always", "never"), group="machine"
     )
+    packed_attention: str = opt(
+        "auto",
+        "mask of packed rows: dense, or FlexAttention, which skips what nobody sees; auto is flex on CUDA",
+        choices=("auto", "dense", "flex"),
+        group="machine",
+    )
 
     def check(self) -> None:
         if not self.epochs and not self.head_l2:
             raise ConfigError("head_l2", "must be above 0 when epochs is 0: otherwise nothing is learned")
+        if self.packed_attention != "auto" and self.pack == "never":
+            raise ConfigError("packed_attention", "does not apply when pack is 'never': use auto")
         if self.head_l2 and self.centre_penalty:
             raise ConfigError("centre_penalty", "does not apply when the head is fitted exactly (head_l2): use 0")

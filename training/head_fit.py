@@ -14,7 +14,7 @@ from torch import Tensor
 
 from training.configs import RewardConfig
 from training.records import RankingRow
-from training.reward_model import RewardModel
+from training.reward_scoring import RewardModel
 
 MOST_ITERATIONS = 50
 CLOSE_ENOUGH = 1e-8  # of the largest step of a weight, in standardised units

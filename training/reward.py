@@ -26,7 +26,8 @@ from training.head_fit import fit_head
 from training.losses import ranking_loss
 from training.optimization import batch_at, build_optimizer, optimizer_step
 from training.records import RankingRow, demonstration_rows, ranking_rows
-from training.reward_model import RewardModel, check_classifiable, new_head, ranking_batches, save_reward
+from training.reward_model import check_classifiable, save_reward
+from training.reward_scoring import RewardModel, new_head, ranking_batches
 from training.session import Metrics, Session, main
 
 MEASURED = 512  # rankings, or demonstrations, that set bias and gain
@@ -52,7 +53,8 @@ def train(session: Session) -> Metrics:
     weights = backbone.tune(config, "reward")
     head = new_head(backbone.hidden_size, session.device)
     first = config.first_adapted_layer
-    model = RewardModel(backbone, head, config.readout, "reward", first, micro_tokens=config.micro_tokens)
+    model = RewardModel(backbone, head, config.readout, "reward", first)
+    model.micro_tokens, model.attention = config.micro_tokens, config.packed_attention
     head_weights = {f"head.{name}": weight for name, weight in head.named_parameters()}
     optimizer = build_optimizer(weights, config, head=head_weights, head_rate=config.head_learning_rate)
     weights = {**weights, **head_weights}
@@ -137,7 +139,9 @@ def accumulate(model: RewardModel, rows: Sequence[RankingRow], config: RewardCon
     device = model.backbone.device
     loss = torch.zeros((), device=device)
     scores: dict[int, list[float]] = {}
-    for group, batch in ranking_batches(rows, model.backbone, config.micro_tokens, config.pack):
+    for group, batch in ranking_batches(
+        rows, model.backbone, config.micro_tokens, config.pack, config.packed_attention
+    ):
         parts = model.read(batch).split([len(rows[at].completions) for at in group])
         part = (
             torch.stack([ranking_term(s, rows[at], config) for s, at in zip(parts, group, strict=True)]).sum() / total

@@ -16,7 +16,8 @@ from training.contracts import EXIT_OK, Kind, Result
 from training.head_fit import fit_head, pair_gaps
 from training.losses import ranking_loss
 from training.records import RankingRow
-from training.reward_model import RewardModel, load_reward, new_head
+from training.reward_model import load_reward
+from training.reward_scoring import RewardModel, new_head
 from training.session import main
 
 CPU = torch.device("cpu")

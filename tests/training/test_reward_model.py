@@ -12,7 +12,8 @@ from training.backbone import Backbone, load_backbone
 from training.batches import completion_rows, packed_rows
 from training.configs import ConfigError, RewardConfig
 from training.records import RankingRow
-from training.reward_model import RewardModel, load_reward, new_head, ranking_batches, save_reward
+from training.reward_model import load_reward, save_reward
+from training.reward_scoring import RewardModel, new_head, ranking_batches
 
 CPU = torch.device("cpu")
 ROWS = [

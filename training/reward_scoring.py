@@ -1,0 +1,148 @@
+"""Scoring completions: the first layers of a language model, an adapter, and a scalar head in fp32.
+
+`score` is the one place where bias and gain are applied. Completions of one prompt share its tokens where that is cheaper.
+Axes: B rows, T positions, N completions in order, K completions of one prompt, D width.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from training.backbone import Backbone, Hidden
+from training.batches import ScoreBatch, completion_rows, micro_batches, packed_length, packed_rows, packing_pays
+from training.configs import ConfigError
+from training.records import RankingRow
+
+SHARED = 16  # most answers of one prompt that are scored in one row
+
+
+def new_head(hidden_size: int, device: torch.device) -> nn.Linear:
+    """A scalar head with weights from N(0, variance 1 / (D + 1)) (Stiennon et al. 2020, appendix B.1), fp32."""
+    head = nn.Linear(hidden_size, 1, bias=False)
+    nn.init.normal_(head.weight, std=1.0 / math.sqrt(hidden_size + 1))
+    return head.to(device)
+
+
+@dataclass(eq=False)
+class RewardModel:
+    """Scores completions. `adapter` None: the backbone's own weights are the reward model's."""
+
+    backbone: Backbone
+    head: nn.Linear
+    readout: str = "last"  # the last real token, or the mean over the completion
+    adapter: str | None = None
+    first_layer: int = 0  # first adapted layer
+    layers: int | None = None  # layers used; None = all the backbone has
+    bias: float = 0.0
+    gain: float = 1.0
+    micro_tokens: int = 4096
+    attention: str = "auto"  # mask of packed rows: dense, flex, or auto
+
+    def read(self, batch: ScoreBatch, hidden: Hidden | None = None) -> Tensor:
+        """Raw fp32 scores [N] of a batch, with gradients. `hidden`: the same ids already run to `first_layer` or below."""
+        scores_N1: Tensor = self.head(self.states(batch, hidden))
+        return scores_N1[:, 0]
+
+    def states(self, batch: ScoreBatch, hidden: Hidden | None = None) -> Tensor:
+        """What the head sees, fp32 [N, D]: the state of each completion's last token, or the mean over its tokens."""
+        with self.backbone.using(self.adapter):
+            if hidden is None:
+                hidden = self.backbone.run_bottom(batch.ids_BT, batch.mask, batch.positions_BT, layer=self.first_layer)
+            states_BTD = self.backbone.run_top(hidden, layers=self.layers)
+        if self.readout == "last":
+            return states_BTD[batch.row_N, batch.stop_N - 1].float()
+        length_N = batch.stop_N - batch.start_N
+        owner_M = torch.arange(len(length_N), device=length_N.device).repeat_interleave(length_N)
+        within_M = torch.arange(len(owner_M), device=length_N.device) - (length_N.cumsum(0) - length_N)[owner_M]
+        tokens_MD = states_BTD[batch.row_N[owner_M], batch.start_N[owner_M] + within_M].float()
+        sums_ND = torch.zeros(len(length_N), tokens_MD.shape[1], device=tokens_MD.device)
+        return sums_ND.index_add(0, owner_M, tokens_MD) / length_N[:, None]
+
+    @torch.no_grad()
+    def score(self, rows: Sequence[tuple[list[int], list[int]]], *, raw: bool = False) -> Tensor:
+        """Scores [len(rows)] of (prompt ids, answer ids): (r - bias) / gain; `raw` gives r. fp32 on the CPU, in order."""
+        scores = torch.empty(len(rows))
+        groups = answers_by_prompt(rows)
+        for own, part in zip(groups.values(), self.raw_scores(rankings_of(rows, groups)), strict=True):
+            scores[own] = part.cpu()
+        return scores if raw else (scores - self.bias) / self.gain
+
+    @torch.no_grad()
+    def score_rankings(self, rankings: Sequence[RankingRow], *, pack: str = "auto") -> list[list[float]]:
+        """Raw scores of the K completions of each ranking, in order."""
+        return [scores_K.tolist() for scores_K in self.raw_scores(rankings, pack=pack)]
+
+    @torch.no_grad()
+    def raw_scores(self, rankings: Sequence[RankingRow], *, pack: str = "auto") -> list[Tensor]:
+        """Raw scores [K] of each ranking's completions, fp32."""
+        return [self.head(states_KD)[:, 0] for states_KD in self.ranking_states(rankings, pack=pack)]
+
+    @torch.no_grad()
+    def ranking_states(self, rankings: Sequence[RankingRow], *, pack: str = "auto") -> list[Tensor]:
+        """What the head sees of the K completions of each ranking, fp32 [K, D] each, in order."""
+        found: dict[int, Tensor] = {}
+        for group, batch in ranking_batches(rankings, self.backbone, self.micro_tokens, pack, self.attention):
+            sizes = [len(rankings[at].completions) for at in group]
+            found.update(zip(group, self.states(batch).split(sizes), strict=True))
+        return [found[at] for at in range(len(rankings))]
+
+
+def answers_by_prompt(rows: Sequence[tuple[list[int], list[int]]]) -> dict[tuple[tuple[int, ...], int], list[int]]:
+    """The places in `rows` of the answers to each prompt, at most `SHARED` together."""
+    seen: dict[tuple[int, ...], int] = {}
+    groups: dict[tuple[tuple[int, ...], int], list[int]] = {}
+    for at, (prompt, _) in enumerate(rows):
+        key = tuple(prompt)
+        number = seen[key] = seen.get(key, -1) + 1
+        groups.setdefault((key, number // SHARED), []).append(at)
+    return groups
+
+
+def rankings_of(
+    rows: Sequence[tuple[list[int], list[int]]], groups: dict[tuple[tuple[int, ...], int], list[int]]
+) -> list[RankingRow]:
+    """Each group as a ranking in which nobody has said anything yet: all ranks are equal."""
+    return [
+        RankingRow("", "", list(prompt), [rows[at][1] for at in own], [1] * len(own))
+        for (prompt, _), own in groups.items()
+    ]
+
+
+def ranking_batches(
+    rankings: Sequence[RankingRow], backbone: Backbone, micro_tokens: int, pack: str = "auto", attention: str = "auto"
+) -> Iterator[tuple[list[int], ScoreBatch]]:
+    """Micro-batches of whole rankings (their indices, and the batch): packed in one row each where that is cheaper.
+
+    `pack` always / never overrides the choice; `attention` dense / flex that of the mask. Raises ConfigError for a choice
+    that this model or device cannot follow.
+    """
+    if pack == "always" and not backbone.splits:
+        raise ConfigError("pack", f"{type(backbone.model).__name__} cannot take a block mask; use auto or never")
+    flex = uses_flex(attention, backbone.device)
+    packed = [
+        at
+        for at, row in enumerate(rankings)
+        if pack == "always"
+        or (pack == "auto" and backbone.splits and packing_pays(row, backbone.hidden_size, flex=flex))
+    ]
+    apart = sorted(set(range(len(rankings))) - set(packed))
+    for group in micro_batches([packed_length(rankings[at]) for at in packed], micro_tokens):
+        chosen = [packed[at] for at in group]
+        yield chosen, packed_rows([rankings[at] for at in chosen], backbone.pad_id, backbone.device, flex=flex)
+    most = max((len(rankings[at].completions) for at in apart), default=1)
+    for group in micro_batches([rankings[at].longest for at in apart], micro_tokens // most):
+        chosen = [apart[at] for at in group]
+        pairs = [(rankings[at].prompt, answer) for at in chosen for answer in rankings[at].completions]
+        yield chosen, completion_rows(pairs, backbone.pad_id, backbone.device)
+
+
+def uses_flex(attention: str, device: torch.device) -> bool:
+    """Whether packed rows go through FlexAttention: on CUDA, unless `attention` is dense. ConfigError for flex elsewhere."""
+    if attention == "flex" and device.type != "cuda":
+        raise ConfigError("packed_attention", f"FlexAttention does not train on {device.type}; use auto or dense")
+    return device.type == "cuda" and attention != "dense"

@@ -6,6 +6,7 @@ stage adds, as safetensors and JSON. Nothing here is pickled, so nothing read he
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -13,7 +14,7 @@ import random
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +24,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from training.contracts import ContractError, sha256_of, verify_manifest, write_manifest
+from training.contracts import ContractError, canonical_json, sha256_of, verify_manifest, write_atomic, write_manifest
 
 KEPT = 2
 _STEP = re.compile(r"step-(\d{6,})$")
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
 
 
 # ---------------------------------------------------------------- whole directories
@@ -75,6 +77,14 @@ def clear_leftovers(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+def ran_out_of_space(problem: BaseException) -> bool:
+    """Whether a write failed for want of room: a full disk, a quota or a limit on the size of files."""
+    number = problem.errno if isinstance(problem, OSError) else None
+    if number is None and (told := _OS_ERROR.search(str(problem))):  # safetensors has no errno, only this text
+        number = int(told[1])
+    return number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
 def fingerprint(folder: str | Path) -> str:
     """The identity of a model's weights: a sha256 over its config and safetensors files. "" for a hub name."""
     folder = Path(folder)
@@ -85,6 +95,18 @@ def fingerprint(folder: str | Path) -> str:
         if path.is_file():
             digest.update(f"{path.name}\0{sha256_of(path)}\n".encode())
     return digest.hexdigest()
+
+
+def kept_part(run_dir: Path, name: str, make: Callable[[], Any]) -> Any:
+    """What an earlier start of this run has kept under `name`, else what `make` returns (JSON), kept for later starts.
+
+    For stages without weights to train: `checkpoints/NAME.json` appears whole or not at all.
+    """
+    path = run_dir / "checkpoints" / f"{name}.json"
+    if not path.is_file():
+        path.parent.mkdir(exist_ok=True)
+        write_atomic(path, canonical_json(make()))
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 # ---------------------------------------------------------------- resume checkpoints

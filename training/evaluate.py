@@ -22,6 +22,7 @@ from torch import Tensor
 from training.agreement import agreement
 from training.answers import answer_statistics, measure
 from training.backbone import Backbone, load_backbone
+from training.checkpointing import kept_part
 from training.configs import EvaluateConfig
 from training.contracts import CompletionRecord, ContractError, PromptRecord, RankingRecord, canonical_json
 from training.records import prompt_rows, ranking_rows
@@ -52,7 +53,8 @@ def train(session: Session) -> Metrics:
             session.input("reward"), device=session.device, dtype=session.dtype, micro_tokens=MICRO_TOKENS
         )
     if rankings and reward:
-        report["reward"] = judge_reward(session, reward, rankings)
+        judge = reward
+        report["reward"] = kept_part(session.run_dir, "reward", lambda: judge_reward(session, judge, rankings))
         session.log(1, **numbers_of("reward", report["reward"]))
     if prompts:
         report |= judge_policy(session, reward, prompts, done=bool(rankings), parts=parts)
@@ -92,20 +94,19 @@ def judge_policy(
     numbers = list(range(config.n)) * len(rows)
     seeds = [row_seed(session.spec.seed, name, number) for name, number in zip(names, numbers, strict=True)]
 
-    def answers_of(model: Backbone) -> list[Sampled]:
-        found = generate(
-            model,
-            prompts,
-            Decoding(config.max_new_tokens, config.temperature),
-            seeds,
-            batch_rows=config.batch_rows,
-            names=names,
-            check=session.check_stop,
-        )
-        session.count(sum(len(answer.ids) for answer in found))
-        return found
+    def answers_of(side: str, model: Backbone) -> list[Sampled]:
+        def sample() -> list[dict[str, Any]]:
+            decoding = Decoding(config.max_new_tokens, config.temperature)
+            found = generate(
+                model, prompts, decoding, seeds, batch_rows=config.batch_rows, names=names, check=session.check_stop
+            )
+            session.count(sum(len(answer.ids) for answer in found))
+            return [{"ids": one.ids, "logprobs": one.logprobs_T.tolist(), "finished": one.finished} for one in found]
 
-    answers = {"policy": answers_of(policy)}
+        rows = kept_part(session.run_dir, f"{side}-answers", sample)
+        return [Sampled(row["ids"], torch.tensor(row["logprobs"]), None, row["finished"]) for row in rows]
+
+    answers = {"policy": answers_of("policy", policy)}
     report: dict[str, Any] = {"policy": describe(policy, prompts, answers["policy"], reward, config)}
     session.log(done + 1, **numbers_of("policy", report["policy"]))
     backbones = {"policy": policy}
@@ -114,7 +115,7 @@ def judge_policy(
         if reference.tokenizer.get_vocab() != policy.tokenizer.get_vocab():
             raise ContractError("inputs.reference has another tokenizer than inputs.policy: their KL is not defined")
         backbones["reference"] = reference
-        answers["reference"] = answers_of(reference)
+        answers["reference"] = answers_of("reference", reference)
         report["reference"] = describe(reference, prompts, answers["reference"], reward, config)
         report["comparison"] = compare(report, reference, prompts, answers, names, config, session.spec.seed)
         session.log(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import time
@@ -73,6 +74,7 @@ class Journal:
         self._files[name].flush()
 
     def close(self) -> None:
-        """Close both files."""
+        """Close both files. Every line was flushed when it was written; one that could not be has been reported then."""
         for handle in self._files.values():
-            handle.close()
+            with contextlib.suppress(OSError):
+                handle.close()

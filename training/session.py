@@ -9,6 +9,7 @@ Starting the same directory again resumes from the newest checkpoint, or exits 0
 
 from __future__ import annotations
 
+import contextlib
 import random
 import shutil
 import signal
@@ -214,8 +215,11 @@ def main(train: Callable[[Session], Metrics], argv: list[str] | None = None) -> 
     except (ContractError, ConfigError) as problem:
         return _fail(run_dir, str(problem), started, EXIT_BAD_SPEC)
     except Exception as problem:
-        traceback.print_exc()
-        return _fail(run_dir, f"{type(problem).__name__}: {problem}", started, EXIT_FAILED)
+        _tell(traceback.format_exc())
+        told = f"{type(problem).__name__}: {problem}"
+        if checkpointing.ran_out_of_space(problem):
+            told = f"no space left to write ({problem}); {_what_is_kept(run_dir)}"
+        return _fail(run_dir, told, started, EXIT_FAILED)
 
 
 def _run(session: Session, train: Callable[[Session], Metrics], started: float) -> int:
@@ -237,9 +241,25 @@ def _run(session: Session, train: Callable[[Session], Metrics], started: float) 
 
 
 def _fail(run_dir: Path, problem: str, started: float, status: int) -> int:
-    print(f"error: {problem}", file=sys.stderr)
-    Result(state="failed", error=problem, seconds=round(time.time() - started, 3)).write(run_dir)
+    _tell(f"error: {problem}")
+    try:
+        Result(state="failed", error=problem, seconds=round(time.time() - started, 3)).write(run_dir)
+    except OSError as silence:  # a full disk has no room for its own report
+        _tell(f"error: result.json could not be written: {silence}")
     return status
+
+
+def _tell(text: str) -> None:
+    """To the log, when there is room for it."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr)
+
+
+def _what_is_kept(run_dir: Path) -> str:
+    """What to do about a full disk, and where the run will go on."""
+    point = checkpointing.latest_resume_point(run_dir)
+    where = f"it goes on after step {point.step}" if point else "it begins anew"
+    return f"free some space on the disk of {run_dir.name} and start the same directory again: {where}"
 
 
 def _succeeded(run_dir: Path) -> bool:

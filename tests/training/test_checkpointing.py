@@ -56,6 +56,25 @@ def test_only_the_newest_two_are_kept_and_damaged_ones_passed_over(tmp_path: Pat
     assert latest_resume_point(tmp_path) is None
 
 
+FILES = ("weights.safetensors", "optimizer.safetensors", "optimizer.json", "random.safetensors", "random.json", "state.json", "manifest.json")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_checkpoint_with_a_file_missing_or_cut_is_passed_over(tmp_path: Path, name: str) -> None:
+    layer, optimizer = trained()
+    for number in (1, 2):
+        save_resume_point(tmp_path, number, weights=dict(layer.named_parameters()), optimizer=optimizer)
+    newest = tmp_path / "checkpoints" / "step-000002"
+    assert sorted(path.name for path in newest.iterdir()) == sorted(FILES)
+    whole = (newest / name).read_bytes()
+    (newest / name).write_bytes(whole[:-2])
+    cut = latest_resume_point(tmp_path)
+    (newest / name).unlink()
+    missing = latest_resume_point(tmp_path)
+    assert cut is not None and missing is not None
+    assert (cut.step, missing.step) == (1, 1)
+
+
 def test_other_weights_are_refused(tmp_path: Path) -> None:
     layer, optimizer = trained()
     save_resume_point(tmp_path, 1, weights={"a": layer.weight}, optimizer=optimizer)

@@ -1,9 +1,11 @@
 import json
+import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +129,49 @@ def test_lines_written_after_the_last_checkpoint_are_dropped(run: Path) -> None:
     assert Result.read(run).error == "OSError: disk"
     assert [row["step"] for row in lines(run / "metrics.jsonl")] == list(range(1, 8))
     assert main(toy, [str(run)]) == EXIT_OK
+    assert [row["step"] for row in lines(run / "metrics.jsonl")] == list(range(1, 11))
+
+
+@contextmanager
+def files_limited_to(size: int) -> Iterator[None]:
+    """The kernel refuses to write beyond `size` bytes of any file, as it does on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize(("size", "reported"), [(6000, True), (0, False)])
+def test_a_full_disk_keeps_the_last_checkpoint_and_says_what_to_do(
+    run: Path, capsys: pytest.CaptureFixture[str], size: int, reported: bool
+) -> None:
+    def wide(session: Session) -> Metrics:
+        """Two checkpoints of 8 kB and a stage that goes on after them."""
+        weight = torch.zeros(2000)
+        session.restore({"weight": weight})
+        for step in session.steps(10):
+            weight += step
+            if step > 5 and size_limit:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+            session.log(step, loss=float(weight[0]))
+            session.end_step(step, weights={"weight": weight})
+        return {"weight": float(weight[0])}
+
+    size_limit = True
+    with files_limited_to(resource.RLIM_INFINITY):
+        assert main(wide, [str(run)]) == EXIT_FAILED
+    told = "free some space on the disk of run and start the same directory again: it goes on after step 4"
+    assert told in capsys.readouterr().err
+    assert (run / "result.json").exists() is reported
+    if reported:
+        assert told in Result.read(run).error
+    assert [path.name for path in (run / "checkpoints").iterdir()] == ["step-000004"]
+    assert not (run / "output").exists()
+    size_limit = False
+    assert main(wide, [str(run)]) == EXIT_OK
+    assert Result.read(run).metrics["weight"] == 55.0
     assert [row["step"] for row in lines(run / "metrics.jsonl")] == list(range(1, 11))
 
 

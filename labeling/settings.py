@@ -301,7 +301,14 @@ SWEEP_SECONDS = float(env("SWEEP_SECONDS", "15"))
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     name: {"task": name, "schedule": SWEEP_SECONDS, "options": {"expires": SWEEP_SECONDS}}
-    for name in ("core.seal_events", "assignments.expire_leases", "datasets.sweep", "runs.sweep", "rounds.sweep")
+    for name in (
+        "core.seal_events",
+        "assignments.expire_leases",
+        "quality.sample_reviews",
+        "datasets.sweep",
+        "runs.sweep",
+        "rounds.sweep",
+    )
 }
 
 SILENCED_SYSTEM_CHECKS = ["auth.W004"]  # e-mails are unique by lower(email), which Django does not look for

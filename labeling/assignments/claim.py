@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 from django.db import connection, transaction
 
 from labeling.assignments import kinds as registry
 from labeling.assignments import leases
-from labeling.assignments.models import RND_RANGE, KeptDraft, QueueCursor, Slot
+from labeling.assignments.models import HIDDEN_PRIORITY, RND_RANGE, KeptDraft, QueueCursor, Slot
 from labeling.core import audit
 from labeling.core.errors import NotAllowed
 from labeling.people.models import Role, User
@@ -53,7 +54,7 @@ FROM (SELECT 1) AS always LEFT JOIN (SELECT rnd, id FROM candidates ORDER BY rnd
 
 NEXT_PRIORITY = """
 SELECT priority FROM assignments_slot
-WHERE state = 'open' AND project_id = %s AND kind = %s AND priority < %s
+WHERE state = 'open' AND project_id = %s AND kind = %s AND priority < %s AND priority > %s
 ORDER BY priority DESC LIMIT 1
 """
 
@@ -115,6 +116,10 @@ def search(*, project: Project, labeler: User, kind: str, guideline: Guideline |
     }
     windows = 0
     priority = next_priority(project=project, kind=kind, below=2**15)
+    if priority is not None and random.random() * 100 < project.control_percent:
+        where = {"priority": HIDDEN_PRIORITY, "rnd": 0, "id": -1, "until": RND_RANGE}
+        if slot_id := run(CLAIM, {**values, **where})[0]:
+            return int(slot_id)
     while priority is not None:
         start = cursor.rnd if cursor and cursor.priority == priority else 0
         for rnd, until in ((start, RND_RANGE), (0, start)):
@@ -146,7 +151,7 @@ def run(sql: str, values: Any) -> tuple[Any, ...]:
 
 def next_priority(*, project: Project, kind: str, below: int) -> int | None:
     """The highest priority under `below` that has open slots."""
-    row = run(NEXT_PRIORITY, [project.pk, kind, below])
+    row = run(NEXT_PRIORITY, [project.pk, kind, below, HIDDEN_PRIORITY])
     return row[0] if row else None
 
 

@@ -14,6 +14,7 @@ from labeling.prompts.models import Prompt
 
 USER = settings.AUTH_USER_MODEL
 RND_RANGE = 2**31
+HIDDEN_PRIORITY = -(2**15)  # a small queue beside the others: only a chosen share of claims is served from it
 
 
 def random_place() -> int:

@@ -11,7 +11,7 @@ from django.db.models import Count, Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from labeling.assignments import kinds
-from labeling.assignments.models import KeptDraft, Skip, Slot, Task, TaskBatch
+from labeling.assignments.models import HIDDEN_PRIORITY, KeptDraft, Skip, Slot, Task, TaskBatch
 from labeling.assignments.recall import OFFERED_SECONDS
 from labeling.core.clock import db_now
 from labeling.core.errors import NotFound
@@ -72,7 +72,7 @@ def offers(*, project: Project, labeler: User) -> list[Offer]:
 
 def has_work(*, project: Project, labeler: User, kind: str) -> bool:
     """Whether an open slot is for this person, as far as LOOK_AHEAD goes."""
-    ahead = Slot.objects.filter(project=project, kind=kind, state=Slot.State.OPEN)
+    ahead = Slot.objects.filter(project=project, kind=kind, state=Slot.State.OPEN, priority__gt=HIDDEN_PRIORITY)
     ids = list(ahead.order_by("-priority", "rnd", "id").values_list("pk", flat=True)[:LOOK_AHEAD])
     if len(ids) == LOOK_AHEAD:
         return True

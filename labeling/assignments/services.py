@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Max
 
 from labeling.assignments import kinds, leases
-from labeling.assignments.models import Slot, Task, TaskBatch
-from labeling.core import audit
+from labeling.assignments.models import HIDDEN_PRIORITY, Slot, Task, TaskBatch
+from labeling.core import audit, transitions
 from labeling.core.errors import BadInput
 from labeling.people.models import User
 from labeling.projects.models import Project
@@ -73,6 +74,20 @@ def check_batch(*, project: Project, prompts: Sequence[Prompt], overlap: int, pr
             raise BadInput(
                 f"Prompt {prompt.public_id} is {prompt.state}: only active prompts get tasks.", field="prompts"
             )
+
+
+@transaction.atomic
+def add_hidden_slots(*, task: Task, number: int, by: User | None) -> list[Slot]:
+    """Ask `number` more people about a locked task, out of turn: a share of claims finds these slots, nobody else does."""
+    last = Slot.objects.filter(task=task).aggregate(last=Max("ordinal"))["last"] or 0
+    state = Slot.State.PAUSED if task.state == Task.State.PAUSED else Slot.State.OPEN
+    same = {"project_id": task.project_id, "kind": task.kind, "priority": HIDDEN_PRIORITY, "state": state}
+    slots = [Slot(task=task, ordinal=last + place, **same) for place in range(1, number + 1)]
+    task.overlap += number
+    task.save(update_fields=["overlap"])
+    if task.state == Task.State.DONE:
+        transitions.move(task, to=Task.State.OPEN, by=by)
+    return Slot.objects.bulk_create(slots)
 
 
 @transaction.atomic

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from labeling.assignments import claim, forms, kinds, recall, selectors, skip
 from labeling.assignments.models import Slot
+from labeling.assignments.returned import returned_work
 from labeling.core.errors import LoopError, NotAllowed, NotFound
 from labeling.people.models import Role
 from labeling.projects import selectors as projects
@@ -38,6 +39,7 @@ def queue(request: ProjectRequest, slug: str) -> HttpResponse:
         "accepted": projects.has_accepted(request.user, request.project),
         "history": selectors.history(**mine)[:RECENT],
         "kept": selectors.kept_drafts(**mine)[:RECENT],
+        "returned": returned_work(request.project, request.user),
         "recallable": selectors.recallable(**mine),
         "is_contractor": request.membership.role == Role.CONTRACTOR,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from django.db import transaction
 
@@ -17,7 +17,7 @@ from labeling.core.errors import BadInput
 from labeling.people.models import User
 from labeling.projects.models import Project
 
-__all__ = ["KIND", "create_comparisons", "hold_back_leaks", "store_completions", "submit_ranking"]
+__all__ = ["KIND", "create_comparisons", "hold_back_leaks", "order_slots", "store_completions", "submit_ranking"]
 
 KIND = "comparison"
 MIN_K, MAX_K = 2, 9
@@ -107,13 +107,24 @@ def attach(*, batch: TaskBatch, groups: Sequence[Sequence[Completion]], purpose:
         batch_size=2000,
     )
     group_of = dict(zip((task.pk for task in tasks), groups, strict=True))
-    shuffled = random.SystemRandom()
     slots = Slot.objects.filter(task__batch=batch).order_by("id").values_list("pk", "task_id")
+    draw_orders((slot_id, group_of[task_id]) for slot_id, task_id in slots)
+
+
+def order_slots(comparison: Comparison, slots: Iterable[Slot]) -> None:
+    """Give slots that were added to a comparison the order each of them will show."""
+    group = list(comparison.completions.order_by("pk"))
+    draw_orders((slot.pk, group) for slot in slots)
+
+
+def draw_orders(slots: Iterable[tuple[int, Sequence[Completion]]]) -> None:
+    """A random order of the completions for each (slot id, completions)."""
+    shuffled = random.SystemRandom()
     DisplayOrder.objects.bulk_create(
         (
             DisplayOrder(slot_id=slot_id, completion=completion, place=place)
-            for slot_id, task_id in slots
-            for place, completion in enumerate(shuffled.sample(group_of[task_id], len(group_of[task_id])), start=1)
+            for slot_id, group in slots
+            for place, completion in enumerate(shuffled.sample(group, len(group)), start=1)
         ),
         batch_size=2000,
     )

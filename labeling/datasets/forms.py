@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from labeling.comparisons.models import Comparison
 from labeling.datasets.models import Snapshot
@@ -30,6 +31,11 @@ class FreezeForm(forms.Form):
     )
     round_number = forms.IntegerField(min_value=0, required=False, label="Round", help_text="Only work of this round.")
     guideline_version = forms.IntegerField(min_value=1, required=False, help_text="Only work done under this version.")
+    accepted_only = forms.BooleanField(
+        required=False,
+        label=_("Accepted work only"),
+        help_text=_("What a reviewer has accepted. Returned work never comes in."),
+    )
     limit = forms.IntegerField(min_value=1, required=False, label="At most", help_text="The oldest rows come first.")
 
     def rules(self) -> dict[str, Any]:
@@ -38,6 +44,7 @@ class FreezeForm(forms.Form):
         rules = {key: said[key] for key in ("splits", "limit") if said[key]}
         if said["kind"] != Snapshot.Kind.PROMPTS:
             rules |= {key: said[key] for key in ("round_number", "guideline_version") if said[key] is not None}
+            rules |= {"accepted_only": True} if said["accepted_only"] else {}
         if said["kind"] == Snapshot.Kind.RANKINGS and said["purpose"]:
             rules["purpose"] = said["purpose"]
         return rules

@@ -8,16 +8,18 @@ from typing import Any
 from django.db import models
 from django.db.models import F, Q
 
+from labeling.assignments.models import HIDDEN_PRIORITY
 from labeling.comparisons.models import Comparison, Ranking
 from labeling.core.errors import BadInput
 from labeling.demonstrations.models import Demonstration
 from labeling.projects.models import Project
 from labeling.prompts.models import Prompt
+from labeling.quality.review_selectors import ACCEPTED, RETURNED
 
 SPLITS = tuple(Prompt.Split.values)
 ALLOWED = {
-    "demonstrations": {"round_number", "guideline_version", "splits", "limit", "categories"},
-    "rankings": {"round_number", "guideline_version", "splits", "limit", "categories", "purpose"},
+    "demonstrations": {"round_number", "guideline_version", "splits", "limit", "categories", "accepted_only"},
+    "rankings": {"round_number", "guideline_version", "splits", "limit", "categories", "purpose", "accepted_only"},
     "prompts": {"splits", "limit", "categories"},
 }
 DEFAULT_SPLITS = {"demonstrations": ["train", "valid"], "rankings": ["train", "valid"], "prompts": ["train"]}
@@ -52,6 +54,8 @@ def check_rules(kind: str, rules: dict[str, Any]) -> dict[str, Any]:
             not isinstance(value, int) or isinstance(value, bool) or value < (key != "round_number")
         ):
             raise BadInput("Must be a whole number of at least 1.", field=key)
+    if not isinstance(checked.get("accepted_only", False), bool):
+        raise BadInput("Must be true or false.", field="accepted_only")
     for key in ("splits", "categories"):
         value = checked.get(key)
         if value is not None and (not isinstance(value, list) or not all(isinstance(item, str) for item in value)):
@@ -76,7 +80,11 @@ def candidates(*, project: Project, kind: str, rules: dict[str, Any]) -> Candida
         ("late", Q(late=False)),
         ("withdrawn", ~Q(**{f"{task}__state": "withdrawn"}) & ~Q(**{f"{prompt}__state": Prompt.State.WITHDRAWN})),
     ]
+    steps.append(("returned by a reviewer", ~RETURNED))
+    if rules.get("accepted_only"):
+        steps.append(("not accepted by a reviewer", ACCEPTED))
     if kind == "rankings":
+        steps.append(("hidden controls", ~Q(slot__priority=HIDDEN_PRIORITY)))
         steps.append(("for another purpose", Q(comparison__purpose=rules["purpose"])))
     steps.append(("in another split", Q(**{f"{prompt}__split__in": rules["splits"]})))
     if "round_number" in rules:

@@ -34,6 +34,8 @@ def freeze(
     if kind not in Snapshot.Kind.values:
         raise BadInput(f"Choose one of {', '.join(Snapshot.Kind.values)}.", field="kind")
     checked = check_rules(kind, rules or {})
+    if project.requires_review and kind != Snapshot.Kind.PROMPTS:
+        checked["accepted_only"] = True
     name = name.strip() or f"{kind}-{timezone.now():%Y%m%d-%H%M%S}"
     chosen = candidates(project=project, kind=kind, rules=checked)
     try:

@@ -26,6 +26,7 @@ NAVIGATION: list[tuple[str, str, set[Role]]] = [
     ("runs", "Runs", STAFF),
     ("checkpoints", "Checkpoints", STAFF),
     ("quality", "Quality", STAFF | {Role.REVIEWER}),
+    ("reviews", "Review", {Role.REVIEWER, Role.ADMIN}),
     ("people", "People", {Role.ADMIN}),
     ("guideline", "Guideline", EVERYONE),
     ("project-settings", "Settings", {Role.ADMIN}),

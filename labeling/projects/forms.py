@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext_lazy as _
 
 from labeling.people.models import Role
 from labeling.projects.models import Membership, Project
@@ -16,6 +18,17 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
     GROUPS = (
         ("The project", ["name", "description"]),
         ("Work", ["completions_per_comparison", "overlap", "lease_minutes", "daily_goal", "asks_strength"]),
+        (
+            gettext_noop("Control and review"),
+            [
+                "control_percent",
+                "review_percent",
+                "review_first",
+                "review_controls",
+                "review_flagged",
+                "requires_review",
+            ],
+        ),
         ("Prompts and their split", ["valid_percent", "test_percent", "prompts_per_owner"]),
         (
             "Rounds",
@@ -40,6 +53,12 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
             "lease_minutes",
             "daily_goal",
             "asks_strength",
+            "control_percent",
+            "review_percent",
+            "review_first",
+            "review_controls",
+            "review_flagged",
+            "requires_review",
             "valid_percent",
             "test_percent",
             "prompts_per_owner",
@@ -56,6 +75,12 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
             "lease_minutes": "Minutes a task stays reserved",
             "daily_goal": "Tasks a day",
             "asks_strength": "Ask how much better when K is 2",
+            "control_percent": _("Hidden controls, percent of comparisons"),
+            "review_percent": _("Random work to review, percent"),
+            "review_first": _("First work of each labeler to review"),
+            "review_controls": _("Review controls that were failed"),
+            "review_flagged": _("Review what labelers flagged as harmful or sensitive"),
+            "requires_review": _("Only accepted work enters a snapshot"),
             "valid_percent": "Validation, percent of owners",
             "test_percent": "Test, percent of owners",
             "prompts_per_owner": "Prompts of one owner at most",
@@ -71,6 +96,12 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
             "overlap": "How many different people judge the same task.",
             "lease_minutes": "Renewed with every saved draft.",
             "daily_goal": "Shown to labelers as a quiet count.",
+            "control_percent": _("Comparisons whose ranking is known, mixed into the others."),
+            "review_percent": _("Drawn from all that is submitted."),
+            "review_first": _("Of each kind of work."),
+            "review_controls": _("When less than three quarters of the known pairs are in order."),
+            "review_flagged": _("Sexual or violent content, harm, denigration, sensitive prompts."),
+            "requires_review": _("Everything submitted then waits for a reviewer."),
             "valid_percent": "Fixed once prompts are imported.",
             "test_percent": "Never trained on. Fixed once prompts are imported.",
             "prompts_per_owner": "More are left out at import and counted.",
@@ -80,7 +111,7 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def groups(self) -> list[tuple[str, list[Any]]]:
         """(legend, fields) for the template."""
-        return [(legend, [self[name] for name in names]) for legend, names in self.GROUPS]
+        return [(gettext(legend), [self[name] for name in names]) for legend, names in self.GROUPS]
 
 
 class InviteForm(forms.Form):

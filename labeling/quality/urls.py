@@ -1,7 +1,24 @@
-"""Pages."""
+"""Pages of quality, reviews and hidden controls."""
 
 from django.urls import path
 
-from labeling.quality import views
+from labeling.quality import control_views, review_views, views
 
-urlpatterns = [path("p/<slug:slug>/quality/", views.quality, name="quality")]
+P = "p/<slug:slug>/"
+REVIEW = P + "review/<uuid:review>/"
+CONTROLS = P + "controls/"
+
+urlpatterns = [
+    path(P + "quality/", views.quality, name="quality"),
+    path(P + "review/", review_views.reviews, name="reviews"),
+    path(P + "review/accept/", review_views.reviews_accept, name="reviews-accept"),
+    path(REVIEW, review_views.review, name="review"),
+    path(REVIEW + "accept/", review_views.review_accept, name="review-accept"),
+    path(REVIEW + "return/", review_views.review_return, name="review-return"),
+    path(REVIEW + "edit/", review_views.review_edit, name="review-edit"),
+    path(CONTROLS, control_views.controls, name="controls"),
+    path(CONTROLS + "agreed/", control_views.controls_agreed, name="controls-agreed"),
+    path(CONTROLS + "new/<uuid:task>/", control_views.control_new, name="control-new"),
+    path(CONTROLS + "<int:control>/more/", control_views.control_more, name="control-more"),
+    path(CONTROLS + "<int:control>/stop/", control_views.control_stop, name="control-stop"),
+]

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from django.db.models import QuerySet
 
-from labeling.assignments.models import Task
+from labeling.assignments.models import HIDDEN_PRIORITY, Task
 from labeling.comparisons.models import Comparison, Ranking
 from labeling.demonstrations.models import Demonstration
 from labeling.prompts.models import Prompt
+from labeling.quality.review_selectors import usable
 from labeling.rounds.models import Round
 from labeling.runs.models import Run
 
@@ -60,13 +61,15 @@ def gates_of(loop_round: Round) -> list[Gate]:
 def demonstrations_of(loop_round: Round) -> int:
     """Current demonstrations that supervised fine-tuning may use."""
     splits = (Prompt.Split.TRAIN, Prompt.Split.VALID)
-    rows = Demonstration.objects.filter(project=loop_round.project, superseded_by=None, late=False)
+    project = loop_round.project
+    rows = Demonstration.objects.filter(usable(project), project=project, superseded_by=None, late=False)
     return rows.filter(prompt__split__in=splits).count()
 
 
 def rankings_of(loop_round: Round, purpose: str) -> QuerySet[Ranking]:
-    """Current rankings of the comparisons that belong to this round."""
-    return Ranking.objects.filter(
+    """Current rankings of the comparisons that belong to this round, as far as a snapshot takes them; no hidden controls."""
+    return Ranking.objects.exclude(slot__priority=HIDDEN_PRIORITY).filter(
+        usable(loop_round.project),
         project=loop_round.project,
         superseded_by=None,
         late=False,

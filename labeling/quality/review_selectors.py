@@ -1,0 +1,103 @@
+"""What reviewers ask about submitted work, and authors about work that came back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, Q, QuerySet
+from django.utils.translation import gettext as _
+
+from labeling.assignments.returned import Returned
+from labeling.comparisons import selectors as comparisons
+from labeling.comparisons.models import Flag
+from labeling.core.errors import NotFound
+from labeling.people.models import User
+from labeling.projects.models import Project
+from labeling.quality.models import Review
+
+NEWEST = Q(ranking__superseded_by=None, demonstration__superseded_by=None)
+
+
+RETURNED = Q(review__state=Review.State.RETURNED)
+ACCEPTED = Q(review__state=Review.State.ACCEPTED)
+
+
+def usable(project: Project) -> Q:
+    """Rankings or demonstrations that reviews let into a snapshot: none that were returned, only accepted ones if required."""
+    return ~RETURNED & ACCEPTED if project.requires_review else ~RETURNED
+
+
+def queue(
+    project: Project, *, state: str = "waiting", kind: str = "", reason: str = "", labeler: str = ""
+) -> QuerySet[Review]:
+    """Reviews that match, of the newest revisions; `labeler` is looked for in names and addresses."""
+    rows = Review.objects.filter(NEWEST, project=project)
+    rows = rows.select_related(
+        "labeler", "reviewer", "ranking__comparison__task__prompt", "demonstration__prompt", "ranking__slot"
+    )
+    wanted = {"state": state, "kind": kind, "reason": reason}
+    rows = rows.filter(**{name: value for name, value in wanted.items() if value})
+    if labeler:
+        rows = rows.filter(Q(labeler__name__icontains=labeler) | Q(labeler__email__icontains=labeler))
+    return rows
+
+
+def counts(project: Project) -> Counter[str]:
+    """Reviews by state."""
+    rows = Review.objects.filter(project=project).order_by().values_list("state")
+    return Counter(dict(rows.annotate(n=Count("pk"))))
+
+
+def one(project: Project, public_id: UUID) -> Review:
+    """A review of this project; NotFound otherwise."""
+    found = queue(project, state="").filter(public_id=public_id).first()
+    if found is None:
+        raise NotFound(_("There is no such review here; the work may have a newer revision."))
+    return found
+
+
+def next_waiting(project: Project, review: Review, reviewer: User) -> Review | None:
+    """What to look at next: the next older one that waits, or else the newest; never one's own work."""
+    rows = queue(project).exclude(pk=review.pk).exclude(labeler=reviewer).order_by("-pk")
+    return rows.filter(pk__lt=review.pk).first() or rows.first()
+
+
+def returned_to(project: Project, labeler: User) -> list[Returned]:
+    """Work of this person that was returned and has no newer revision yet."""
+    rows = Review.objects.filter(NEWEST, project=project, labeler=labeler, state=Review.State.RETURNED)
+    rows = rows.select_related("ranking__slot__task__prompt", "demonstration__slot__task__prompt")
+    return [
+        Returned(row.work.slot, row.note, row.decided_at)
+        for row in rows.order_by("-pk")[:100]
+        if row.work.slot is not None and row.decided_at is not None
+    ]
+
+
+def responses(review: Review) -> list[dict[str, Any]]:
+    """The completions of a ranking, best first, with place, letter as its labeler saw it, quality and flags."""
+    ranking = review.ranking
+    if ranking is None:
+        return []
+    letters = {row.pk: letter for letter, row in comparisons.shown(ranking.slot).items()} if ranking.slot else {}
+    ratings = {row.completion_id: row for row in ranking.ratings.all()}
+    found = []
+    for item in ranking.items.select_related("completion").order_by("rank", "pk"):
+        rating = ratings.get(item.completion_id)
+        found.append(
+            {
+                "pk": item.completion_id,
+                "letter": letters.get(item.completion_id, ""),
+                "rank": item.rank,
+                "text": item.completion.text,
+                "quality": rating.quality if rating else None,
+                "flags": flag_words(rating.flags) if rating else [],
+            }
+        )
+    return found
+
+
+def flag_words(flags: list[str]) -> list[str]:
+    """Flags in words."""
+    return [str(Flag(flag).label) for flag in flags]

@@ -1,0 +1,12 @@
+import { $ } from "./shell.js";
+import { bind } from "./keys.js";
+
+// A accepts, E edits, R goes to the note first and returns once it is written.
+bind("a", "Accept", () => { $("[data-accept]")?.requestSubmit(); });
+bind("e", "Edit", () => { $("[data-edit]")?.click(); });
+bind("r", "Return with a note", () => {
+  const note = $("[data-return] textarea");
+  if (!note) return;
+  if (note.value.trim()) note.form.requestSubmit();
+  else note.focus();
+});

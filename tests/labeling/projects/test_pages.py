@@ -111,7 +111,8 @@ def test_only_platform_admins_create_projects(client: Client) -> None:
 def test_a_platform_admin_creates_a_project_with_the_form_as_it_stands(client: Client) -> None:
     client.force_login(UserFactory(is_staff=True))
     form = client.get("/projects/new/").context["form"]
-    data = {field.html_name: field.value() for field in form if field.value() not in {None, False}}
+    said = ((field.html_name, field.value()) for field in form)
+    data = {name: value for name, value in said if value is not None and value is not False}
     answer = client.post("/projects/new/", {**data, "name": "Helpful assistant"})
     assert answer["Location"] == "/p/helpful-assistant/guideline/"
     assert Project.objects.get().completions_per_comparison == 4

@@ -45,6 +45,12 @@ class SftConfig(TrainConfig):
     epochs: int = opt(1, "passes over the demonstrations", low=1, high=1000)
     batch_size: int = opt(8, "demonstrations per optimiser step", low=1, high=65536)
     max_tokens: int = opt(512, "longer demonstrations are an error", low=8, high=131072, unit="tokens")
+    pack: str = opt(
+        "auto",
+        "short demonstrations share rows, none seeing another; auto where that is cheaper",
+        choices=("auto", "always", "never"),
+        group="machine",
+    )
 
 
 @dataclass(frozen=True)

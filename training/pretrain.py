@@ -10,30 +10,21 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Sequence
-from typing import NamedTuple
-
-import torch
-from torch import Tensor
 
 from training.backbone import Backbone
-from training.batches import block_mask
+from training.chat import TokenRow
 from training.configs import ConfigError, PretrainConfig
 from training.contracts import ContractError, DocumentRecord
+from training.language_loss import accumulate, mean_loss
 from training.new_model import END_OF_TEXT, new_backbone, new_tokenizer
 from training.optimization import build_optimizer, epoch_order, optimizer_step
+from training.packing import PackedRow, pack_rows
 from training.records import document_tokens
 from training.sampling import Decoding, answer_text, generate
 from training.session import Metrics, Session, main
 
 EVALUATIONS = 10  # over the run
 OPENING = 8  # tokens of a document that the model is shown to continue
-
-
-class PackedRow(NamedTuple):
-    """Token ids of one row and, for each, the document of the row it belongs to (1, 2, …; -1 = padding)."""
-
-    ids: list[int]
-    segments: list[int]
 
 
 def train(session: Session) -> Metrics:
@@ -76,7 +67,7 @@ def train(session: Session) -> Metrics:
         rate, norm = optimizer_step(optimizer, step, config.steps, config)
         kept.setdefault("loss_first", loss)
         kept["loss_last"] = loss
-        tokens = sum(segment > 0 for row in rows for segment in row.segments)
+        tokens = sum(len(row.ids) for row in rows)
         kept["tokens"] += tokens
         session.count(tokens)
         numbers = {"pretrain/loss": loss, "pretrain/grad_norm": norm, "pretrain/learning_rate": rate}
@@ -121,19 +112,16 @@ def mixture_weights(text: str, sizes: dict[str, int]) -> dict[str, float]:
 
 
 def pack(documents: Sequence[list[int]], order: Sequence[int], context: int) -> list[PackedRow]:
-    """Lay the documents end to end in rows of `context` tokens; a document may go on in the next row. Nothing is dropped."""
-    rows: list[PackedRow] = []
-    for number in order:
-        rest = documents[number]
-        while rest:
-            if not rows or len(rows[-1].ids) == context:
-                rows.append(PackedRow([], []))
-            row = rows[-1]
-            piece, rest = rest[: context - len(row.ids)], rest[context - len(row.ids) :]
-            segment = row.segments[-1] + 1 if row.segments else 1
-            row.ids.extend(piece)
-            row.segments.extend([segment] * len(piece))
-    return rows
+    """The documents in rows of at most `context` tokens by best fit; one that is longer is cut into pieces. Nothing is dropped.
+
+    The first token of a piece carries no loss: nothing in its row comes before it.
+    """
+    pieces = [
+        documents[number][start : start + context]
+        for number in order
+        for start in range(0, len(documents[number]), context)
+    ]
+    return pack_rows([TokenRow(piece, [True] * len(piece)) for piece in pieces], context)
 
 
 class RowStream:
@@ -150,7 +138,9 @@ class RowStream:
 
     def _pack_epoch(self) -> list[PackedRow]:
         order = epoch_order(len(self.documents), seed=self.seed, epoch=self._epoch)
-        return pack(self.documents, order, self.context)
+        rows = pack(self.documents, order, self.context)
+        random.Random(f"{self.seed}:rows:{self._epoch}").shuffle(rows)  # best fit puts the longest documents first
+        return rows
 
     def _next_epoch(self) -> None:
         self._epoch += 1
@@ -166,56 +156,11 @@ class RowStream:
         return row
 
 
-def loss_sum(backbone: Backbone, rows: Sequence[PackedRow]) -> Tensor:
-    """-Σ log π over all tokens that follow another of the same document in their row."""
-    length = max(len(row.ids) for row in rows)
-    ids_BT = torch.full((len(rows), length), END_OF_TEXT)
-    segment_BT = torch.full((len(rows), length), -1)
-    positions_BT = torch.zeros(len(rows), length, dtype=torch.long)
-    for at, row in enumerate(rows):
-        ids_BT[at, : len(row.ids)] = torch.tensor(row.ids)
-        segment_BT[at, : len(row.ids)] = torch.tensor(row.segments)
-        starts = {segment: row.segments.index(segment) for segment in set(row.segments)}
-        positions = [place - starts[segment] for place, segment in enumerate(row.segments)]
-        positions_BT[at, : len(row.ids)] = torch.tensor(positions)
-    learned_BT = torch.zeros_like(segment_BT, dtype=torch.bool)
-    learned_BT[:, 1:] = (segment_BT[:, 1:] == segment_BT[:, :-1]) & (segment_BT[:, 1:] > 0)
-    device = backbone.device
-    ids_BT = ids_BT.to(device)
-    hidden = backbone.run_bottom(ids_BT, block_mask(segment_BT).to(device), positions_BT.to(device))
-    return -backbone.token_logprobs(backbone.run_top(hidden), ids_BT, learned_BT.to(device)).logprobs_N.sum()
-
-
-def learned_tokens(rows: Sequence[PackedRow]) -> int:
-    """Tokens that carry loss."""
-    return sum(a == b for row in rows for a, b in zip(row.segments, row.segments[1:], strict=False))
-
-
-def slices(rows: Sequence[PackedRow], micro_tokens: int) -> list[Sequence[PackedRow]]:
-    """Groups of rows within the token budget of one forward pass."""
-    each = max(1, micro_tokens // max(len(row.ids) for row in rows))
-    return [rows[at : at + each] for at in range(0, len(rows), each)]
-
-
-def accumulate(backbone: Backbone, rows: Sequence[PackedRow], micro_tokens: int) -> float:
-    """Add the gradient of the mean loss over all learned tokens, whatever the micro-batches; return that loss."""
-    tokens = max(1, learned_tokens(rows))
-    loss = torch.zeros((), device=backbone.device)
-    for group in slices(rows, micro_tokens):
-        part = loss_sum(backbone, group) / tokens
-        part.backward()
-        loss += part.detach()
-    return float(loss)
-
-
-@torch.no_grad()
 def evaluate(session: Session, backbone: Backbone, rows: Sequence[PackedRow], *, step: int) -> float | None:
     """Mean held-out loss per token, logged as split valid; None without held-out documents."""
-    if not rows or not learned_tokens(rows):
-        return None
-    total = sum(float(loss_sum(backbone, group)) for group in slices(rows, session.config.micro_tokens))
-    loss = total / learned_tokens(rows)
-    session.log(step, "valid", **{"pretrain/loss": loss})
+    loss = mean_loss(backbone, rows, session.config.micro_tokens)
+    if loss is not None:
+        session.log(step, "valid", **{"pretrain/loss": loss})
     return loss
 
 

@@ -2,6 +2,7 @@
 
     python -m training.sft RUN_DIR
 
+All turns of the assistant are learned. Short demonstrations share rows (packing.py) where that costs less than padding.
 Reads data.demonstrations (`train`; `valid` for the held-out loss) and inputs.policy; leaves a policy in output/.
 """
 
@@ -11,13 +12,11 @@ import math
 import sys
 from collections.abc import Sequence
 
-import torch
-
 from training.backbone import Backbone, load_backbone
-from training.batches import micro_batches, pad_rows
-from training.chat import TokenRow, encode_prompt
+from training.chat import encode_prompt
 from training.configs import SftConfig
 from training.contracts import ContractError, DemonstrationRecord
+from training.language_loss import accumulate, arrange, mean_loss
 from training.optimization import batch_at, build_optimizer, optimizer_step
 from training.records import demonstration_rows
 from training.sampling import Decoding, answer_text, generate
@@ -37,7 +36,7 @@ def train(session: Session) -> Metrics:
     backbone = load_backbone(session.input("policy"), device=session.device, dtype=session.dtype)
     limit = min(config.max_tokens, backbone.context_length)
     rows = demonstration_rows(parts["train"], backbone.tokenizer, limit)
-    valid_rows = demonstration_rows(parts["valid"], backbone.tokenizer, limit)
+    valid_rows = arrange(backbone, demonstration_rows(parts["valid"], backbone.tokenizer, limit), config.pack)
 
     weights = backbone.tune(config)
     optimizer = build_optimizer(weights, config)
@@ -46,14 +45,14 @@ def train(session: Session) -> Metrics:
     total = per_epoch * config.epochs
     shown = parts["valid"][:SHOWN] or parts["train"][:SHOWN]
     if not kept:
-        kept = {"valid_before": evaluate(backbone, valid_rows, config.micro_tokens)}
+        kept = {"valid_before": mean_loss(backbone, valid_rows, config.micro_tokens)}
         if valid_rows:
             session.log(0, "valid", **{"sft/loss": kept["valid_before"]})
         show(session, backbone, shown, step=0)
 
     for step in session.steps(total):
         chosen = [rows[at] for at in batch_at(step, len(rows), config.batch_size, seed=session.spec.seed)]
-        loss = accumulate(backbone, chosen, config.micro_tokens)
+        loss = accumulate(backbone, arrange(backbone, chosen, config.pack), config.micro_tokens)
         rate, norm = optimizer_step(optimizer, step, total, config)
         kept.setdefault("loss_first", loss)
         kept["loss_last"] = loss
@@ -61,7 +60,7 @@ def train(session: Session) -> Metrics:
         numbers = {"sft/loss": loss, "sft/grad_norm": norm, "sft/learning_rate": rate, "sft/epoch": step / per_epoch}
         session.log(step, **numbers)
         if step % per_epoch == 0:
-            kept["valid_after"] = evaluate(backbone, valid_rows, config.micro_tokens)
+            kept["valid_after"] = mean_loss(backbone, valid_rows, config.micro_tokens)
             if valid_rows:
                 session.log(step, "valid", **{"sft/loss": kept["valid_after"]})
             show(session, backbone, shown, step=step)
@@ -74,38 +73,10 @@ def train(session: Session) -> Metrics:
         "valid_loss_before": kept["valid_before"],
         "valid_loss_after": kept["valid_after"],
         "rows": len(rows),
-        "valid_rows": len(valid_rows),
+        "valid_rows": len(parts["valid"]),
         "response_tokens": sum(sum(row.response) for row in rows),
         "steps": total,
     }
-
-
-def accumulate(backbone: Backbone, rows: Sequence[TokenRow], micro_tokens: int) -> float:
-    """Add the gradient of the mean loss over all answer tokens of `rows`, whatever the micro-batches; return that loss."""
-    tokens = sum(sum(row.response) for row in rows)
-    loss = torch.zeros((), device=backbone.device)
-    for group in micro_batches([len(row.ids) for row in rows], micro_tokens):
-        part = loss_sum(backbone, [rows[at] for at in group]) / tokens
-        part.backward()
-        loss += part.detach()
-    return float(loss)
-
-
-def loss_sum(backbone: Backbone, rows: Sequence[TokenRow]) -> torch.Tensor:
-    """-Σ log π over the answer tokens of `rows`."""
-    batch = pad_rows(rows, backbone.pad_id, backbone.device)
-    states_BTD = backbone.run_top(backbone.run_bottom(batch.ids_BT))
-    return -backbone.token_logprobs(states_BTD, batch.ids_BT, batch.response_BT).logprobs_N.sum()
-
-
-@torch.no_grad()
-def evaluate(backbone: Backbone, rows: Sequence[TokenRow], micro_tokens: int) -> float | None:
-    """Mean loss per answer token; None without rows."""
-    if not rows:
-        return None
-    groups = micro_batches([len(row.ids) for row in rows], micro_tokens)
-    total = sum(float(loss_sum(backbone, [rows[at] for at in group])) for group in groups)
-    return total / sum(sum(row.response) for row in rows)
 
 
 def show(session: Session, backbone: Backbone, records: Sequence[DemonstrationRecord], *, step: int) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 from django.db.models import Count
 
 from labeling.core.errors import NotFound
+from labeling.datasets import render
 from labeling.datasets.models import Snapshot
 from labeling.projects.models import Project
 
@@ -37,3 +39,12 @@ def card(snapshot: Snapshot) -> dict[str, Any]:
         numbers["prompts"] = members.values("ranking__comparison__task__prompt").distinct().count()
         numbers["completions"] = members.aggregate(n=Count("ranking__items"))["n"]
     return numbers
+
+
+def first_rows(snapshot: Snapshot, count: int) -> list[dict[str, Any]]:
+    """The first records to read; those of rankings get `ranked`: (place, completion), best first."""
+    rows = list(islice(render.records(snapshot), count))
+    for row in rows:
+        if "ranks" in row:
+            row["ranked"] = sorted(zip(row["ranks"], row["completions"], strict=True), key=lambda pair: pair[0])
+    return rows

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from uuid import UUID
 
 from django.contrib import messages
@@ -12,7 +11,6 @@ from django.views.decorators.http import require_POST, require_safe
 
 from labeling.core.errors import LoopError
 from labeling.core.pagination import paginate
-from labeling.datasets import render as rendering
 from labeling.datasets import selectors, services, write
 from labeling.datasets.forms import FreezeForm
 from labeling.datasets.models import Snapshot
@@ -61,7 +59,7 @@ def snapshot(request: ProjectRequest, slug: str, snapshot: UUID) -> HttpResponse
     context = {
         "snapshot": found,
         "card": selectors.card(found),
-        "first": list(islice(rendering.records(found), 3)),
+        "first": selectors.first_rows(found, 3),
         "runs": found.used_by.select_related("run").order_by("-run__created_at"),
     }
     return render(request, "datasets/snapshot.html", context)

@@ -8,6 +8,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from labeling.assignments.models import TaskBatch
+from labeling.checkpoints.models import Checkpoint
+from labeling.datasets.models import Snapshot
 from labeling.rounds import services
 from labeling.rounds.models import Round
 from labeling.runs.models import Run, RunMetric
@@ -24,6 +27,19 @@ PAGES = (
     "/p/{slug}/rounds/2/settings/",
     "/p/{slug}/rounds/2/close/",
     "/p/{slug}/quality/",
+    "/p/{slug}/snapshots/",
+    "/p/{slug}/snapshots/new/",
+    "/p/{slug}/snapshots/{rankings}/",
+    "/p/{slug}/runs/",
+    "/p/{slug}/runs/new/?kind=reward&snapshot={rankings}",
+    "/p/{slug}/runs/{run}/",
+    "/p/{slug}/checkpoints/",
+    "/p/{slug}/checkpoints/{policy}/",
+    "/p/{slug}/checkpoints/{policy}/retire/",
+    "/p/{slug}/tasks/",
+    "/p/{slug}/tasks/new/",
+    "/p/{slug}/tasks/{batch}/",
+    "/p/{slug}/tasks/{batch}/withdraw/",
 )
 
 
@@ -52,12 +68,26 @@ def sign_in(page: Any, server: Any, loop: Loop) -> None:
     page.wait_for_url(f"**/p/{loop.project.slug}/")
 
 
+def addresses(loop: Loop) -> list[str]:
+    """Every page above, of the newest snapshot of rankings, run, policy and batch."""
+    project = loop.project
+    names = {
+        "slug": project.slug,
+        "rankings": Snapshot.objects.filter(project=project, kind="rankings").latest("id").public_id,
+        "run": loop.run().pk,
+        "policy": Checkpoint.objects.filter(project=project, kind="policy").latest("id").public_id,
+        "batch": TaskBatch.objects.filter(project=project).latest("id").public_id,
+    }
+    return [page.format(**names) for page in PAGES]
+
+
 def test_pages_are_accessible_and_fit_at_every_size_and_theme(loop, live_server, new_context):
     for width, theme in ((1440, "light"), (390, "dark")):
         page = new_context(viewport={"width": width, "height": 900}, color_scheme=theme).new_page()
         sign_in(page, live_server, loop)
-        for path in PAGES:
-            page.goto(live_server.url + path.format(slug=loop.project.slug))
+        for path in addresses(loop):
+            answer = page.goto(live_server.url + path)
+            assert answer.status == 200, path
             where = f"{path} {width} {theme}"
             found = Axe().run(page).response["violations"]
             assert not found, [(where, v["id"], [n["html"][:200] for n in v["nodes"]][:3]) for v in found]

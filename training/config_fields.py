@@ -32,6 +32,9 @@ def opt(
     )
 
 
+WRITERS = ("tensorboard", "wandb", "trackio")
+
+
 @dataclass(frozen=True)
 class Config:
     """Shared by all stages."""
@@ -39,6 +42,7 @@ class Config:
     device: str = opt("auto", "where to compute", choices=("auto", "cpu", "cuda", "mps"), group="machine")
     precision: str = opt("auto", "auto is bf16 on CUDA, else fp32", choices=("auto", "fp32", "bf16"), group="machine")
     threads: int = opt(0, "CPU threads; 0 leaves torch's own choice", low=0, high=1024, group="machine")
+    writers: str = opt("", "more places for the numbers, comma separated: tensorboard, wandb, trackio", group="machine")
 
     @classmethod
     def from_dict(cls, row: dict[str, Any]) -> Self:
@@ -62,7 +66,16 @@ class Config:
             low, high = meta.get("low"), meta.get("high")
             if low is not None and value < low or high is not None and value > high:
                 raise ConfigError(item.name, f"must be from {low} to {'any' if high is None else high}, not {value}")
+        self.writer_names()
         self.check()
+
+    def writer_names(self) -> tuple[str, ...]:
+        """`writers` as names, each once; raises ConfigError for one that does not exist."""
+        names = tuple(dict.fromkeys(name.strip() for name in self.writers.split(",") if name.strip()))
+        for name in names:
+            if name not in WRITERS:
+                raise ConfigError("writers", f"there is no '{name}'; there are {', '.join(WRITERS)}")
+        return names
 
     def check(self) -> None:
         """Rules that span fields; raises ConfigError."""

@@ -1,4 +1,4 @@
-"""metrics.jsonl and samples.jsonl: append, flush, and cut back to where a checkpoint stood."""
+"""metrics.jsonl and samples.jsonl: append, flush, and cut back to where a checkpoint stood. Writers hear the numbers too."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import contextlib
 import math
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from training.contracts import canonical_json
+from training.writers import Writer, tag
 
 FILES = ("metrics", "samples")
 
@@ -17,13 +19,14 @@ FILES = ("metrics", "samples")
 class Journal:
     """The two growing files of a run. `position` (from `position()` of an earlier process) says where to go on; None = empty."""
 
-    def __init__(self, run_dir: Path, position: dict[str, int] | None = None) -> None:
+    def __init__(self, run_dir: Path, position: dict[str, int] | None = None, writers: Sequence[Writer] = ()) -> None:
         self._files: dict[str, IO[str]] = {}
         for name in FILES:
             path = run_dir / f"{name}.jsonl"
             path.touch()
             os.truncate(path, min(position[name], path.stat().st_size) if position else 0)
             self._files[name] = path.open("a", encoding="utf-8")
+        self._writers = writers
         self.tokens = 0
         self._total = 0
         self._done_before = 0
@@ -51,6 +54,9 @@ class Journal:
         if split == "train" and self._total:
             row |= self._progress(step)
         self._write("metrics", row)
+        numbers = {tag(name, split): value for name, value in row.items() if name not in ("step", "time", "split")}
+        for writer in self._writers:
+            writer.write(step, numbers)
 
     def _progress(self, step: int) -> dict[str, float]:
         now = time.monotonic()
@@ -74,7 +80,9 @@ class Journal:
         self._files[name].flush()
 
     def close(self) -> None:
-        """Close both files. Every line was flushed when it was written; one that could not be has been reported then."""
+        """Close files and writers. Every line was flushed when it was written; one that could not be has been reported then."""
         for handle in self._files.values():
             with contextlib.suppress(OSError):
                 handle.close()
+        for writer in self._writers:
+            writer.close()

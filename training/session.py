@@ -42,6 +42,7 @@ from training.contracts import (
     verify_manifest,
 )
 from training.journal import Journal
+from training.writers import open_writers
 
 Metrics = dict[str, Any]
 
@@ -72,7 +73,8 @@ class Session:
         checkpointing.clear_leftovers(run_dir / "checkpoints")
         (run_dir / "result.json").unlink(missing_ok=True)
         self.resumed = checkpointing.latest_resume_point(run_dir)
-        self.journal = Journal(run_dir, self.resumed.extra["journal"] if self.resumed else None)
+        writers = open_writers(self.config, self.spec, run_dir, first_step=self.first_step)
+        self.journal = Journal(run_dir, self.resumed.extra["journal"] if self.resumed else None, writers)
 
     def __enter__(self) -> Session:
         self._handlers = {name: signal.signal(name, self._stop) for name in (signal.SIGTERM, signal.SIGINT)}

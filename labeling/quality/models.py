@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from labeling.comparisons.models import Comparison, Ranking
 from labeling.demonstrations.models import Demonstration
 from labeling.projects.models import Project
+from labeling.prompts.models import Prompt
 
 USER = settings.AUTH_USER_MODEL
 
@@ -103,6 +104,12 @@ class Review(models.Model):
         found = self.ranking if self.ranking is not None else self.demonstration
         assert found is not None  # the constraint above
         return found
+
+    @property
+    def prompt(self) -> Prompt:
+        """What the work answers."""
+        work = self.work
+        return work.comparison.task.prompt if isinstance(work, Ranking) else work.prompt
 
 
 class ReviewCursor(models.Model):

@@ -52,11 +52,10 @@ def review(request: ProjectRequest, slug: str, review: UUID) -> HttpResponse:
 def screen(request: ProjectRequest, found: Review, form: NoteForm) -> HttpResponse:
     """The review page with this state of the note."""
     work = found.work
-    task = found.ranking.comparison.task if found.ranking else None
     context = {
         "review": found,
         "work": work,
-        "prompt": task.prompt if task else found.demonstration.prompt if found.demonstration else None,
+        "prompt": found.prompt,
         "responses": selectors.responses(found),
         "form": form,
         "is_own": found.labeler_id == request.user.pk,

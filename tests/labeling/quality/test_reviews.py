@@ -249,6 +249,23 @@ def test_the_queue_filters_and_accepts_many_after_counting(client, project, revi
     assert review_selectors.counts(project) == {"accepted": 3, "waiting": 1}
 
 
+def test_every_screen_shows_rankings_and_demonstrations(client, project, reviewer):
+    Project.objects.filter(pk=project.pk).update(review_percent=100)
+    labeler = contractor_of(project)
+    comparisons(project, 1)
+    works = [rank_next(project, labeler, reason="Clearer."), write_next(project, labeler, "Because.")]
+    sample(project)
+    client.force_login(reviewer)
+    assert client.get(reverse("reviews", args=[project.slug])).status_code == 200
+    for work, shown in zip(works, ("Place 1:", "Because."), strict=True):
+        at = [project.slug, waiting(project, work).public_id]
+        assert shown in client.get(reverse("review", args=at)).content.decode()
+        assert client.get(reverse("review-edit", args=at)).status_code == 200
+    places = {f"place-{item.completion_id}": "1" for item in works[0].items.all()}
+    client.post(reverse("review-edit", args=[project.slug, waiting(project, works[0]).public_id]), places)
+    assert set(works[0].superseded_by.items.values_list("rank", flat=True)) == {1}
+
+
 def test_contractors_do_not_see_reviews_of_others(client, project):
     client.force_login(contractor_of(project))
     assert client.get(reverse("reviews", args=[project.slug])).status_code == 403

@@ -1,7 +1,7 @@
 """The settings of every stage, as dataclasses: defaults, help, units and bounds in one place. Standard library only.
 
 The run form, the API and the stages all read these. An unknown key is an error; so is a value out of its bounds. What
-a field is stands in `config_fields.py`; the two largest stages have files of their own.
+a field is stands in `config_fields.py`; the larger stages have files of their own.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from training.config_fields import describe as describe
 from training.config_fields import opt
 from training.config_ppo import PpoConfig as PpoConfig
 from training.config_reward import RewardConfig as RewardConfig
+from training.config_sample import SampleConfig as SampleConfig
 from training.contracts import Kind
 
 
@@ -51,18 +52,6 @@ class SftConfig(TrainConfig):
         choices=("auto", "always", "never"),
         group="machine",
     )
-
-
-@dataclass(frozen=True)
-class SampleConfig(Config):
-    """Completions of prompts from one or more policies."""
-
-    n: int = opt(4, "completions per prompt and policy", low=1, high=1024)
-    temperature: float = opt(1.0, "softmax temperature; 0 is greedy", low=0.0, high=10.0)
-    top_p: float = opt(1.0, "nucleus: smallest set of tokens with this probability", low=0.01, high=1.0)
-    max_new_tokens: int = opt(128, "longest completion", low=1, high=131072, unit="tokens")
-    batch_rows: int = opt(64, "rows decoded together", low=1, high=65536, group="machine")
-    system: str = opt("", "system text put before every prompt")
 
 
 @dataclass(frozen=True)

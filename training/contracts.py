@@ -63,7 +63,7 @@ class StageNeeds:
 NEEDS: dict[Kind, StageNeeds] = {
     Kind.PRETRAIN: StageNeeds(("documents",), (), "base"),
     Kind.SFT: StageNeeds(("demonstrations",), ("policy",), "policy"),
-    Kind.SAMPLE: StageNeeds(("prompts",), ("policy",), "completions"),
+    Kind.SAMPLE: StageNeeds(("prompts", "demonstrations?"), ("policy", "reward?"), "completions"),
     Kind.REWARD: StageNeeds(("rankings", "demonstrations?"), ("policy",), "reward"),
     Kind.PPO: StageNeeds(("prompts",), ("policy", "reward"), "policy"),
     Kind.EVALUATE: StageNeeds(("prompts?", "rankings?"), ("policy", "reference?", "reward?"), "report"),

@@ -3,39 +3,42 @@
     python -m training.sample RUN_DIR
 
 Reads data.prompts and inputs.policy (several are allowed, each with its own name); leaves completions.jsonl in output/.
-A row depends on the seed, its prompt, its policy's name and its number only. What is finished when the run is stopped is
-kept in checkpoints/completions.jsonl and not sampled again.
+With inputs.reward every completion is scored, and the best of `best_of` candidates is kept. data.demonstrations gives
+the few-shot turns. A row's text depends on the seed, its prompt, its policy's name and its number only. What is finished
+when the run is stopped is kept in checkpoints/completions.jsonl and not sampled again.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import sys
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from training.advantages import best_of_n_kl
 from training.backbone import Backbone, load_backbone
-from training.configs import SampleConfig
+from training.chat import encode_prompt
+from training.configs import ConfigError, SampleConfig
 from training.contracts import CompletionRecord, ContractError, InputRef, PromptRecord, canonical_json
+from training.prompt_programs import PromptProgram, build_program
 from training.records import prompt_rows
-from training.sampling import Decoding, Sampled, answer_text, decode_batch, plan_batches, row_seed
-from training.session import Metrics, Session, main
+from training.reward_model import RewardModel, load_reward
+from training.sample_progress import Progress
+from training.sampling import Decoding, Sampled, answer_text, generate, row_seed
+from training.session import Interrupted, Metrics, Session, main
 
-SHOWN = 3  # texts of every batch written to samples.jsonl
-LOG_SECONDS = 0.5
+MICRO_TOKENS = 8192  # padded tokens in one forward pass of the reward model
 
 
 @dataclass(frozen=True)
 class Row:
-    """One completion to sample: the `number`-th of a prompt."""
+    """One completion to sample: the `number`-th of a prompt. `ids` is the prompt behind the program, `plain_ids` alone."""
 
     id: str
     prompt: PromptRecord
     ids: list[int]
+    plain_ids: list[int]
     number: int
 
 
@@ -45,15 +48,17 @@ def train(session: Session) -> Metrics:
     records: list[PromptRecord] = session.records("prompts")
     if not records:
         raise ContractError("data.prompts is empty; name at least one prompt")
+    if config.best_of > 1 and not session.inputs("reward"):
+        raise ConfigError("best_of", "needs inputs.reward to tell which candidate is best; name one, or use 1")
+    program = build_program(config.system, config.shots, session.records("demonstrations"))
     policies = named_policies(session.spec.inputs["policy"])
+    reward = judge(session)
     progress = Progress(session, total=len(records) * len(policies) * config.n)
     for name, path in policies.items():
         backbone = load_backbone(path, device=session.device, dtype=session.dtype)
-        rows = rows_of(name, records, backbone, config)
-        for batch in plan_batches([row.ids for row in rows], config.batch_rows):
-            chosen = [row for row in (rows[at] for at in batch) if row.id not in progress.records]
-            if chosen:
-                progress.keep(sample_rows(session, backbone, name, chosen, progress), chosen)
+        check_tokenizer(backbone, reward, name)
+        rows = [row for row in rows_of(name, records, backbone, program, config.n) if row.id not in progress.records]
+        sample_rows(session, backbone, reward, name, rows, progress)
         del backbone
     ordered = [
         progress.records[completion_id(record.id, name, number)]
@@ -63,7 +68,8 @@ def train(session: Session) -> Metrics:
     ]
     text = "".join(canonical_json(asdict(record)) + "\n" for record in ordered)
     (session.staging / "completions.jsonl").write_text(text, encoding="utf-8")
-    return summary(ordered) | {"policies": len(policies), "prompts": len(records)}
+    found = summary(ordered) | {"policies": len(policies), "prompts": len(records)}
+    return found | ({"best_of_kl_bound": best_of_n_kl(config.best_of)} if config.best_of > 1 else {})
 
 
 def named_policies(refs: Sequence[InputRef]) -> dict[str, str]:
@@ -77,42 +83,123 @@ def named_policies(refs: Sequence[InputRef]) -> dict[str, str]:
     return policies
 
 
+def judge(session: Session) -> RewardModel | None:
+    """The reward model that scores completions, if one is named."""
+    if not session.inputs("reward"):
+        return None
+    return load_reward(session.input("reward"), device=session.device, dtype=session.dtype, micro_tokens=MICRO_TOKENS)
+
+
+def check_tokenizer(backbone: Backbone, reward: RewardModel | None, policy: str) -> None:
+    """Answers go to the reward model as token ids: both must have the same vocabulary."""
+    if reward is not None and reward.backbone.tokenizer.get_vocab() != backbone.tokenizer.get_vocab():
+        raise ContractError(
+            f"inputs.reward has another tokenizer than the policy '{policy}': it cannot read its tokens"
+        )
+
+
 def completion_id(prompt_id: str, policy: str, number: int) -> str:
     """The id of a completion within its run."""
     return f"{prompt_id}:{policy}:{number}"
 
 
-def rows_of(policy: str, records: Sequence[PromptRecord], backbone: Backbone, config: SampleConfig) -> list[Row]:
+def rows_of(
+    policy: str, records: Sequence[PromptRecord], backbone: Backbone, program: PromptProgram, n: int
+) -> list[Row]:
     """All rows of one policy."""
-    limit = backbone.context_length
-    prompts = prompt_rows(records, backbone.tokenizer, system=config.system, max_tokens=limit)
+    whole = [program.apply(record) for record in records]
+    prompts = prompt_rows(whole, backbone.tokenizer, max_tokens=backbone.context_length)
     return [
-        Row(completion_id(record.id, policy, number), record, prompt.ids, number)
+        Row(completion_id(record.id, policy, number), record, prompt.ids, plain, number)
         for record, prompt in zip(records, prompts, strict=True)
-        for number in range(config.n)
+        for plain in [encode_prompt(backbone.tokenizer, record.messages)]
+        for number in range(n)
     ]
 
 
 def sample_rows(
-    session: Session, backbone: Backbone, policy: str, rows: Sequence[Row], progress: Progress
-) -> list[CompletionRecord]:
-    """Decode one batch."""
+    session: Session,
+    backbone: Backbone,
+    reward: RewardModel | None,
+    policy: str,
+    rows: Sequence[Row],
+    progress: Progress,
+) -> None:
+    """Decode all candidates of the rows; as soon as a row has all of its own, the best one is kept."""
     config: SampleConfig = session.config
-    answers = decode_batch(
-        backbone,
-        [row.ids for row in rows],
-        Decoding(config.max_new_tokens, config.temperature, config.top_p),
-        [row_seed(session.spec.seed, policy, row.prompt.id, row.number) for row in rows],
-        names=[row.prompt.id for row in rows],
-        on_done=progress.finished,
-        check=session.check_stop,
-    )
-    session.count(sum(len(answer.ids) for answer in answers))
-    return [record_of(session, backbone, policy, row, answer) for row, answer in zip(rows, answers, strict=True)]
+    candidates: dict[int, dict[int, Sampled]] = {}
+    ready: list[int] = []
+
+    def keep() -> None:
+        chosen = [[drawn[number] for number in range(config.best_of)] for drawn in map(candidates.pop, ready)]
+        kept = [rows[at] for at in ready]
+        ready.clear()
+        found = best_answers(reward, kept, chosen)
+        pairs = zip(kept, found, strict=True)
+        progress.keep(
+            [record_of(session, backbone, policy, row, answer, score) for row, (answer, score) in pairs],
+            [row.prompt.messages[-1]["content"] for row in kept],
+        )
+
+    def on_answer(at: int, answer: Sampled) -> None:
+        row, number = divmod(at, config.best_of)
+        candidates.setdefault(row, {})[number] = answer
+        session.count(len(answer.ids))
+        if len(candidates[row]) == config.best_of:
+            progress.finished()
+            ready.append(row)
+            if len(ready) * config.best_of >= config.batch_rows:
+                keep()
+
+    try:
+        generate(
+            backbone,
+            [row.ids for row in rows for _ in range(config.best_of)],
+            Decoding(config.max_new_tokens, config.temperature, config.top_p),
+            [seed_of(session.spec.seed, policy, row, number) for row in rows for number in range(config.best_of)],
+            batch_rows=config.batch_rows,
+            names=[row.prompt.id for row in rows for _ in range(config.best_of)],
+            on_answer=on_answer,
+            check=session.check_stop,
+            compile=config.compile,
+        )
+    except Interrupted:
+        if ready:
+            keep()
+        raise
+    if ready:
+        keep()
 
 
-def record_of(session: Session, backbone: Backbone, policy: str, row: Row, answer: Sampled) -> CompletionRecord:
-    """The record that is exchanged for one answer."""
+def seed_of(seed: int, policy: str, row: Row, candidate: int) -> int:
+    """The first candidate draws as the completion would without best_of, so that best_of can only raise its score."""
+    parts = (seed, policy, row.prompt.id, row.number)
+    return row_seed(*parts, candidate) if candidate else row_seed(*parts)
+
+
+def best_answers(
+    reward: RewardModel | None, rows: Sequence[Row], candidates: Sequence[Sequence[Sampled]]
+) -> list[tuple[Sampled, dict[str, float]]]:
+    """Per row the candidate with the highest score (the first of equals), its score, and the mean over its candidates.
+
+    The reward model reads the prompt alone, as labelers did, not the system text and turns put before it.
+    """
+    if reward is None:
+        return [(answers[0], {}) for answers in candidates]
+    pairs = [(row.plain_ids, answer.ids) for row, answers in zip(rows, candidates, strict=True) for answer in answers]
+    scores = iter(reward.score(pairs).tolist())
+    found = []
+    for answers in candidates:
+        own = [next(scores) for _ in answers]
+        best = max(range(len(own)), key=lambda at: (own[at], -at))
+        found.append((answers[best], {"score": own[best], "score_mean": sum(own) / len(own)}))
+    return found
+
+
+def record_of(
+    session: Session, backbone: Backbone, policy: str, row: Row, answer: Sampled, score: dict[str, float]
+) -> CompletionRecord:
+    """The record that is exchanged for one answer. `logprob` is the answer's own, whatever it was chosen from."""
     config: SampleConfig = session.config
     return CompletionRecord(
         id=row.id,
@@ -127,66 +214,29 @@ def record_of(session: Session, backbone: Backbone, policy: str, row: Row, answe
             "top_p": config.top_p,
             "max_new_tokens": config.max_new_tokens,
             "system": config.system,
+            "shots": config.shots,
+            "best_of": config.best_of,
             "seed": session.spec.seed,
             "number": row.number,
+            **score,
         },
     )
 
 
-class Progress:
-    """What is done: records by id, kept on disk batch by batch, and a line in metrics.jsonl about twice a second."""
-
-    def __init__(self, session: Session, *, total: int) -> None:
-        self.session = session
-        self.path = session.run_dir / "checkpoints" / "completions.jsonl"
-        self.path.parent.mkdir(exist_ok=True)
-        self.records = {record.id: record for record in read_kept(self.path)}
-        self.done = len(self.records)
-        self._logged = 0.0
-        session.journal.plan(done=self.done, total=total)
-
-    def finished(self, rows: int) -> None:
-        """Hear that `rows` more completions have ended."""
-        self.done += rows
-        if time.monotonic() - self._logged >= LOG_SECONDS:
-            self._logged = time.monotonic()
-            self.session.log(self.done, **{"sample/completions": self.done})
-
-    def keep(self, records: Sequence[CompletionRecord], rows: Sequence[Row]) -> None:
-        """Write a batch to disk, so that a stopped run need not repeat it, and log its numbers."""
-        with self.path.open("a", encoding="utf-8") as handle:
-            handle.write("".join(canonical_json(asdict(record)) + "\n" for record in records))
-            handle.flush()
-            os.fsync(handle.fileno())
-        self.records |= {record.id: record for record in records}
-        numbers = {f"sample/{name}": value for name, value in summary(self.records.values()).items()}
-        self.session.log(self.done, **numbers)
-        for record, row in list(zip(records, rows, strict=True))[:SHOWN]:
-            prompt = row.prompt.messages[-1]["content"]
-            facts = {"policy": record.policy, "tokens": record.token_count, "finish_reason": record.finish_reason}
-            self.session.sample(self.done, prompt=prompt, text=record.text, **facts)
-
-
-def read_kept(path: Path) -> list[CompletionRecord]:
-    """The completions an earlier process has kept; a last line that was cut off is removed."""
-    if not path.is_file():
-        return []
-    whole = path.read_text(encoding="utf-8")
-    whole = whole[: whole.rfind("\n") + 1]
-    path.write_text(whole, encoding="utf-8")
-    return [CompletionRecord.parse(json.loads(line), path.name) for line in whole.split("\n") if line]
-
-
 def summary(records: Iterable[CompletionRecord]) -> dict[str, Any]:
-    """Means over completions."""
+    """Means over completions; with a reward model, `score` of those kept and `score_candidates` of all that were drawn."""
     rows = list(records)
     tokens = sum(record.token_count for record in rows)
-    return {
+    found: dict[str, Any] = {
         "completions": len(rows),
         "length": tokens / len(rows),
         "eos_fraction": sum(record.finish_reason == "stop" for record in rows) / len(rows),
         "logprob_per_token": sum(record.logprob for record in rows) / tokens,
     }
+    for name, source in (("score", "score"), ("score_candidates", "score_mean")):
+        if all(source in record.sampling for record in rows):
+            found[name] = sum(record.sampling[source] for record in rows) / len(rows)
+    return found
 
 
 if __name__ == "__main__":

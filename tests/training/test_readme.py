@@ -53,6 +53,7 @@ def test_the_example_of_a_stage_succeeds(tried, kind):
 def test_the_examples_print_settings_and_a_report(tried):
     folder, printed = tried
     assert "kl_coef" in printed
+    assert Result.read(folder / "best").metrics["score"] >= Result.read(folder / "best").metrics["score_candidates"]
     report = json.loads((folder / "evaluate" / "output" / "report.json").read_text())
     assert report["comparison"]["prompts"] == 2
     assert report["reward"]["rows"] == 3

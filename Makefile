@@ -9,6 +9,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BASE_MODEL_DIR := var/models/SmolLM2-135M-Instruct
+PEERS := var/peers
+TRAINING_BENCHMARKS := gpu human_rankings memory ppo reward sampling
 LOCKS := requirements.lock requirements-model.lock
 PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check
 UP := $(BIN)/python manage.py up
@@ -18,12 +20,13 @@ CHECKS := check-style check-types check-imports check-templates check-migrations
 # What the stamp of the virtual environment stands for: both lock files and the interpreter.
 FINGERPRINT := $(shell { cat $(LOCKS); $(PYTHON) -VV; } 2>/dev/null | cksum | tr ' ' '-')
 STAMP := $(VENV)/.stamp-$(FINGERPRINT)
+PEERS_STAMP := $(PEERS)/.stamp-$(shell { cat benchmarks/peers.lock; $(PYTHON) -VV; } 2>/dev/null | cksum | tr ' ' '-')
 
-.PHONY: help install demo run test check bench format clean browser $(CHECKS)
+.PHONY: help install demo run test check bench bench-peers format clean browser $(CHECKS)
 
 help: ## list the commands
 	@echo "Loop: human feedback, closed loop. Commands:"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP) $(BASE_MODEL_DIR)/config.json ## virtual environment, pinned packages, default model (again: nothing to do)
 
@@ -84,7 +87,17 @@ check-deployment: $(STAMP)
 bench: install ## NAME=… ARGS=…: one benchmark with the services it needs; its last line is one JSON object
 	@test -n "$(NAME)" && test -f "benchmarks/$(NAME).py" || { echo "Name a benchmark: make bench NAME=… with one of:"; \
 		for file in benchmarks/*.py; do name="$$(basename "$$file" .py)"; test "$$name" = __init__ || echo "  $$name"; done; exit 2; }
-	@$(UP) --services-only --temporary -- $(BIN)/python -m benchmarks.$(NAME) $(ARGS)
+	@$(if $(filter $(NAME),$(TRAINING_BENCHMARKS)),,$(UP) --services-only --temporary --) $(BIN)/python -m benchmarks.$(NAME) $(ARGS)
+
+bench-peers: $(PEERS_STAMP) ## TRL 1.16.0 and 1.12.0 for the benchmarks, in an environment of their own under var/peers (again: nothing to do)
+
+$(PEERS_STAMP): benchmarks/peers.lock
+	@rm -rf $(PEERS)
+	@$(PYTHON) -m venv $(PEERS)
+	@echo "Installing TRL for comparison into $(PEERS) (once; a few minutes) …"
+	@$(PEERS)/bin/python -m pip install --quiet --no-compile --disable-pip-version-check --requirement benchmarks/peers.lock
+	@$(PEERS)/bin/python -m pip install --quiet --no-compile --disable-pip-version-check --no-deps --target $(PEERS)/trl-1.12.0 trl==1.12.0
+	@touch $@
 
 format: $(STAMP) ## rewrite the code in the one style
 	$(BIN)/ruff check --fix $(CODE)

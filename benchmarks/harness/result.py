@@ -1,0 +1,48 @@
+"""The last line of a benchmark: one JSON object, with the machine and the versions it was measured on."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import platform
+import time
+from typing import Any
+
+import torch
+
+PACKAGES = ("torch", "transformers", "peft", "trl")
+
+
+def machine() -> dict[str, Any]:
+    """Processor, threads, load and versions; a package that is not installed is left out."""
+    facts: dict[str, Any] = {
+        "cpu": cpu_name(),
+        "cpus": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "loadavg": round(os.getloadavg()[0], 2),
+        "python": platform.python_version(),
+        "date": time.strftime("%Y-%m-%d"),
+    }
+    if torch.cuda.is_available():
+        facts["gpu"] = torch.cuda.get_device_name()
+    for name in PACKAGES:
+        try:
+            facts[name] = importlib.import_module(name).__version__
+        except ImportError:
+            continue
+    return facts
+
+
+def cpu_name() -> str:
+    """The processor's name where /proc tells it, else what Python knows."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def report(result: dict[str, Any]) -> None:
+    """Print the result and the machine as the last line."""
+    print(json.dumps({**result, "machine": machine()}), flush=True)

@@ -1,0 +1,134 @@
+"""Every benchmark of training runs at a tiny size, without its peer, and ends with one JSON object."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from benchmarks import memory, ppo, reward
+from benchmarks.harness import environment, llama
+from benchmarks.harness.clock import Clock
+from training.backbone import load_backbone, stop_ids
+
+
+@pytest.fixture(autouse=True)
+def threads_as_before() -> Iterator[None]:
+    """The benchmarks compute with one thread; what comes after them shall not notice."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def last_line(text: str) -> dict[str, Any]:
+    found = json.loads(text.splitlines()[-1])
+    assert found["machine"]["torch"] == torch.__version__
+    return dict(found)
+
+
+def test_reward_reports_every_k_and_what_it_computes(capsys: pytest.CaptureFixture[str]) -> None:
+    reward.main(["--size", "tiny", "--tokens", "24", "--k", "2", "4", "--steps", "1", "--against", "nothing"])
+    found = last_line(capsys.readouterr().out)
+    assert found["k4"]["tokens_per_ranking"] == {"ours": 24 * 5, "trl": 24 * 2 * 6 * 2}
+    assert found["k2"]["cpu_seconds_per_ranking"]["ours"] > 0
+    assert found["k4"]["loss_first"] != found["k4"]["loss_last"], "no step was taken"
+
+
+def test_reward_trains_the_weights_of_the_classifier_it_is_compared_with() -> None:
+    rows = reward.rankings(2, 3, "tiny", 16)
+    options = reward.options_of(["--size", "tiny", "--against", "nothing"])
+    classifier, ours = reward.same_models(options, torch.device("cpu"), torch.float32)
+    scores = [
+        classifier(torch.tensor([row.prompt + answer])).logits.item() for row in rows for answer in row.completions
+    ]
+    own = [score for part in ours.model.score_rankings(rows) for score in part]
+    assert own == pytest.approx(scores, abs=1e-5)
+
+
+def test_ppo_reports_phases_and_counts_arithmetic(capsys: pytest.CaptureFixture[str]) -> None:
+    ppo.main(
+        [
+            "--size",
+            "tiny",
+            "--batch",
+            "2",
+            "--prompt-tokens",
+            "8",
+            "--answer-tokens",
+            "8",
+            "--updates",
+            "1",
+            "--epochs",
+            "1",
+            "2",
+            "--against",
+            "nothing",
+        ]
+    )
+    found = last_line(capsys.readouterr().out)
+    assert set(found["epochs1"]["phases"]["ours"]) == {"sample", "score", "train"}
+    assert found["epochs1"]["answer_tokens"] == 2 * 8, "an answer ended early: the shapes are not fixed"
+    assert found["epochs2"]["arithmetic"]["ours"]["trunk_backward"] == 2 * 2 * 16
+    assert found["epochs1"]["trained_parameters"]["ours"] == llama.parameters(llama.language_model("tiny")) + 33
+
+
+def test_memory_measures_both_sides_in_processes_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
+    memory.main(["--size", "tiny", "--batch", "2", "--prompt-tokens", "8", "--answer-tokens", "8", "--updates", "1"])
+    found = last_line(capsys.readouterr().out)
+    assert found["ratio"] == pytest.approx(found["ours"]["peak_mb"] / found["four_models"]["peak_mb"], abs=1e-3)
+    assert found["ours"]["before_mb"] > 100
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "words", "named"),
+    [
+        (reward, "--k 1", "--k must be at least 2"),
+        (reward, "--steps 0", "must be at least 1"),
+        (ppo, "--epochs 0", "--epochs must be at least 1"),
+        (ppo, "--size tiny --prompt-tokens 250 --answer-tokens 20", "exceed the 256 tokens"),
+        (memory, "--batch 0", "must be at least 1"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused(
+    benchmark: Any, words: str, named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        benchmark.main(words.split())
+    assert named in capsys.readouterr().err
+
+
+def test_without_the_peers_it_says_how_to_get_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(environment, "PEERS", tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        reward.main(["--against", "trl"])
+    assert ended.value.code == 2
+    assert "make bench-peers" in capsys.readouterr().err
+
+
+def test_the_peers_are_pinned_to_the_versions_of_the_project() -> None:
+    def pins(name: str) -> dict[str, str]:
+        lines = (environment.ROOT / name).read_text(encoding="utf-8").splitlines()
+        return dict(line.split("==") for line in lines if line and not line.startswith("#") and ";" not in line)
+
+    ours, theirs = pins("requirements.lock"), pins("benchmarks/peers.lock")
+    assert theirs["trl"] == "1.16.0"
+    assert {name: ours[name] for name in ("torch", "transformers", "peft", "tokenizers")}.items() <= theirs.items()
+
+
+def test_the_clock_leaves_the_warm_up_out() -> None:
+    clock = Clock(warmup=1)
+    for seconds in (100.0, 1.0, 3.0, 2.0):
+        clock.add("step", seconds)
+    assert clock.median("step") == 2.0
+
+
+def test_the_endless_llama_cannot_say_its_end_token(tmp_path: Path) -> None:
+    folder = llama.save(llama.language_model("tiny"), "tiny", tmp_path, endless=True)
+    backbone = load_backbone(folder, device=torch.device("cpu"), dtype=torch.float32)
+    assert stop_ids(backbone) == [llama.SIZES["tiny"].vocabulary]

@@ -21,6 +21,13 @@ class Role(models.TextChoices):
     ADMIN = "admin", "Admin"
 
 
+class Language(models.TextChoices):
+    """The languages of the interface, each in its own words; the values are Django's language codes."""
+
+    ENGLISH = "en", "English"
+    SIMPLIFIED_CHINESE = "zh-hans", "简体中文"
+
+
 class UserManager(BaseUserManager["User"]):
     """People are found by e-mail, whatever its case."""
 
@@ -51,6 +58,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     email = models.EmailField(max_length=254)
     name = models.CharField(max_length=120, blank=True)
+    language = models.CharField(
+        max_length=7, blank=True, choices=Language.choices, help_text="Empty: the browser's language."
+    )
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField("platform admin", default=False)
     is_simulated = models.BooleanField(default=False, help_text="Made of code: cannot log in.")

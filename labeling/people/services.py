@@ -10,11 +10,12 @@ from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from labeling.core import audit
 from labeling.core.errors import BadInput, Conflict, NotAllowed, NotFound
 from labeling.people import selectors
-from labeling.people.models import ApiToken, User
+from labeling.people.models import ApiToken, Language, User
 
 MAX_TOKEN_DAYS = 90
 
@@ -28,6 +29,18 @@ def rename(*, user: User, name: str) -> User:
     before, user.name = user.name, name
     user.save(update_fields=["name"])
     audit.record("renamed", user, by=user, before={"name": before}, after={"name": name})
+    return user
+
+
+@transaction.atomic
+def choose_language(*, user: User, language: str) -> User:
+    """Show this person every page in this language from now on; empty means the browser's."""
+    if language and language not in Language.values:
+        raise BadInput(
+            _("Choose one of these languages: %(known)s.") % {"known": ", ".join(Language.labels)}, field="language"
+        )
+    user.language = language
+    user.save(update_fields=["language"])
     return user
 
 

@@ -7,6 +7,7 @@ from labeling.people import views
 
 urlpatterns = [
     path("", views.account, name="account"),
+    path("language/", views.language, name="language"),
     path("browsers/<int:session_id>/end/", views.session_end, name="session-end"),
     path("tokens/new/", views.token_new, name="token-new"),
     path("tokens/<int:token_id>/revoke/", views.token_revoke, name="token-revoke"),

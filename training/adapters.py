@@ -110,6 +110,15 @@ def merged(model: nn.Module, name: str) -> Iterator[None]:
             layer.get_base_layer().weight.data = weight
 
 
+def take_out(model: nn.Module, name: str) -> None:
+    """Subtract (alpha / rank) B A of adapter `name` from the weights it was merged into; exact up to their rounding."""
+    with torch.no_grad():
+        for layer in lora_layers(model).values():
+            if name in layer.lora_A:
+                weight = layer.get_base_layer().weight
+                weight -= layer.get_delta_weight(name).to(weight.dtype)
+
+
 def base_state(model: nn.Module) -> dict[str, Tensor]:
     """The model's state without adapters, under the names it had before any was put in."""
     return {key.replace(".base_layer.", "."): value for key, value in model.state_dict().items() if ".lora_" not in key}

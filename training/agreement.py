@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import fmean
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from training.records import RankingRow
 
 BINS = 10
 RESAMPLES = 1000
+_LENGTHS = {1: "longer", 0: "equal", -1: "shorter"}
 
 
 class Pair(NamedTuple):
@@ -22,6 +23,7 @@ class Pair(NamedTuple):
     gap: float
     distance: int
     longer: int  # winner's tokens minus loser's
+    margin: float = 0.0  # how much better the labeler found the winner; 0 where nobody was asked
 
     @property
     def right(self) -> float:
@@ -37,6 +39,7 @@ def pairs_of(scores: Sequence[Sequence[float]], rankings: Sequence[RankingRow]) 
             own[w] - own[l],
             row.ranks[l] - row.ranks[w],
             len(row.completions[w]) - len(row.completions[l]),
+            row.margin,
         )
         for at, (own, row) in enumerate(zip(scores, rankings, strict=True))
         for w in range(len(own))
@@ -54,14 +57,15 @@ def accuracy(scores: Sequence[Sequence[float]], rankings: Sequence[RankingRow]) 
 def agreement(scores: Sequence[Sequence[float]], rankings: Sequence[RankingRow], *, seed: int = 0) -> dict[str, Any]:
     """Numbers over the whole set (not means of batch means); what is undefined is None. `scores` are raw.
 
-    accuracy, accuracy_ci95 (bootstrap over rankings), log_loss, ece, calibration, by_distance, accuracy when the winner is
-    longer or shorter, top1 (the best score is among the best ranked), kendall_tau, corr_length, pairs, rows.
+    accuracy, accuracy_ci95 (bootstrap over rankings), log_loss, ece with its bins (calibration), accuracy and pairs
+    by_distance of rank, by_margin of the labeler, by_length of the winner against the loser, top1 (the best score is
+    among the best ranked), kendall_tau and spearman (means over rankings that hold a pair), corr_length, pairs, rows.
     """
     pairs = pairs_of(scores, rankings)
     numbers: dict[str, Any] = {"pairs": len(pairs), "rows": len(rankings)}
-    numbers |= dict.fromkeys(("accuracy", "accuracy_ci95", "log_loss", "ece", "top1", "kendall_tau"))
+    numbers |= dict.fromkeys(("accuracy", "accuracy_ci95", "log_loss", "ece", "top1", "kendall_tau", "spearman"))
+    numbers["calibration"] = bins = calibration(pairs)
     if pairs:
-        bins = calibration(pairs)
         numbers |= {
             "accuracy": fmean(pair.right for pair in pairs),
             "accuracy_ci95": accuracy_interval(pairs, seed=seed),
@@ -69,16 +73,25 @@ def agreement(scores: Sequence[Sequence[float]], rankings: Sequence[RankingRow],
             "ece": sum(row["pairs"] * abs(row["observed"] - row["predicted"]) for row in bins) / len(pairs),
             "top1": fmean(_top1(own, row.ranks) for own, row in zip(scores, rankings, strict=True)),
             "kendall_tau": _kendall(pairs),
+            "spearman": fmean(spearman(own, r.ranks) for own, r in zip(scores, rankings, strict=True) if r.pairs),
         }
-        numbers["calibration"] = bins
-    numbers["by_distance"] = _by_distance(pairs)
-    numbers["accuracy_winner_longer"] = _mean_right([pair for pair in pairs if pair.longer > 0])
-    numbers["accuracy_winner_shorter"] = _mean_right([pair for pair in pairs if pair.longer < 0])
+    numbers["by_distance"] = _split(pairs, lambda pair: str(pair.distance))
+    numbers["by_margin"] = _split(pairs, lambda pair: f"{pair.margin:.2f}")
+    numbers["by_length"] = _split(pairs, lambda pair: _LENGTHS[(pair.longer > 0) - (pair.longer < 0)])
     numbers["corr_length"] = correlation(
         [score for own in scores for score in own],
         [float(len(answer)) for row in rankings for answer in row.completions],
     )
     return numbers
+
+
+def flat_numbers(report: dict[str, Any]) -> dict[str, Any]:
+    """The single numbers of `agreement` (None if undefined) and the accuracy of each of its parts, by flat names."""
+    flat = {name: value for name, value in report.items() if isinstance(value, float | None) or name == "accuracy_ci95"}
+    for part, prefix in (("by_distance", "distance"), ("by_margin", "margin"), ("by_length", "winner")):
+        if part != "by_margin" or len(report[part]) > 1:
+            flat |= {f"accuracy_{prefix}_{key}": row["accuracy"] for key, row in report[part].items()}
+    return flat
 
 
 def accuracy_interval(pairs: Sequence[Pair], *, seed: int = 0) -> list[float]:
@@ -127,13 +140,27 @@ def correlation(xs: Sequence[float], ys: Sequence[float]) -> float | None:
     return cov / spread if spread else None
 
 
-def _by_distance(pairs: Sequence[Pair]) -> dict[str, dict[str, Any]]:
-    distances = sorted({pair.distance for pair in pairs})
-    found = {distance: [pair for pair in pairs if pair.distance == distance] for distance in distances}
-    return {str(d): {"accuracy": _mean_right(group), "pairs": len(group)} for d, group in found.items()}
+def spearman(scores: Sequence[float], ranks: Sequence[int]) -> float:
+    """Spearman's ρ between scores and ranks (1 is best), ties at their mean place; 0 when one side does not vary."""
+    return correlation(_places(scores), _places([-rank for rank in ranks])) or 0.0
+
+
+def _places(values: Sequence[float]) -> list[float]:
+    return [sum(other < own for other in values) + (sum(other == own for other in values) - 1) / 2 for own in values]
+
+
+def _split(pairs: Sequence[Pair], key: Callable[[Pair], str]) -> dict[str, dict[str, Any]]:
+    found: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        found.setdefault(key(pair), []).append(pair)
+    return {
+        name: {"accuracy": fmean(pair.right for pair in group), "pairs": len(group)}
+        for name, group in sorted(found.items())
+    }
 
 
 def _kendall(pairs: Sequence[Pair]) -> float:
+    """Concordant less discordant pairs, as a share of the pairs the labeler did not tie; a tie in score counts 0."""
     groups: dict[int, list[float]] = {}
     for pair in pairs:
         groups.setdefault(pair.ranking, []).append(2 * pair.right - 1)
@@ -144,10 +171,6 @@ def _top1(scores: Sequence[float], ranks: Sequence[int]) -> float:
     best = max(scores)
     chosen = [rank for score, rank in zip(scores, ranks, strict=True) if score == best]
     return fmean(float(rank == min(ranks)) for rank in chosen)
-
-
-def _mean_right(pairs: Sequence[Pair]) -> float | None:
-    return fmean(pair.right for pair in pairs) if pairs else None
 
 
 def _softplus(x: float) -> float:

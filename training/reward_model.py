@@ -1,7 +1,8 @@
 """A reward model on disk: an ordinary sequence-classification directory of `transformers` with one label.
 
 Beside it stand `reward.json` (bias, gain, readout, …), `head.safetensors` (the head in fp32) and, when it was a LoRA,
-`adapter/`: on a backbone of the same base only the adapter and the head are loaded.
+`adapter/`: on a backbone of the same base only the adapter and the head are loaded. An ensemble is written as its first
+member (or the mean of its heads) with `members.safetensors` for the rest.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from transformers import AutoModelForSequenceClassification
 from training import adapters
 from training.backbone import Backbone, load_backbone
 from training.contracts import ContractError, canonical_json, write_atomic
+from training.reward_ensemble import RewardEnsemble, read_members, write_members
 from training.reward_scoring import RewardModel as RewardModel
 
 
@@ -40,6 +42,8 @@ def save_reward(reward: RewardModel, folder: Path, *, adapter: str, facts: dict[
     save_file({"weight": reward.head.weight.detach().float().cpu()}, folder / "head.safetensors")
     if not backbone.full:
         adapters.save_adapter(backbone.model, adapter, folder / "adapter", base=backbone.path)
+    if isinstance(reward, RewardEnsemble):
+        facts = {**facts, "ensemble": write_members(reward, folder)}
     row = {
         "bias": reward.bias,
         "gain": reward.gain,
@@ -86,7 +90,7 @@ def load_reward(
         own = load_backbone(path, device=device, dtype=dtype, head="score")
         reward = RewardModel(own, _read_head(folder, own), readout=facts["readout"])
     reward.bias, reward.gain, reward.micro_tokens = facts["bias"], facts["gain"], micro_tokens
-    return reward
+    return read_members(folder, facts["ensemble"], reward) if facts.get("ensemble") else reward
 
 
 def _read_facts(folder: Path) -> dict[str, Any]:

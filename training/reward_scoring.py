@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from training.backbone import Backbone, Hidden
 from training.batches import ScoreBatch, completion_rows, micro_batches, packed_length, packed_rows, packing_pays
 from training.configs import ConfigError
+from training.feature_cache import FeatureCache
 from training.records import RankingRow
 
 SHARED = 16  # most answers of one prompt that are scored in one row
@@ -42,6 +43,7 @@ class RewardModel:
     gain: float = 1.0
     micro_tokens: int = 4096
     attention: str = "auto"  # mask of packed rows: dense, flex, or auto
+    features: FeatureCache | None = None  # states already known; only while no weight of the trunk or adapter changes
 
     def read(self, batch: ScoreBatch, hidden: Hidden | None = None) -> Tensor:
         """Raw fp32 scores [N] of a batch, with gradients. `hidden`: the same ids already run to `first_layer` or below."""
@@ -85,10 +87,16 @@ class RewardModel:
     @torch.no_grad()
     def ranking_states(self, rankings: Sequence[RankingRow], *, pack: str = "auto") -> list[Tensor]:
         """What the head sees of the K completions of each ranking, fp32 [K, D] each, in order."""
-        found: dict[int, Tensor] = {}
-        for group, batch in ranking_batches(rankings, self.backbone, self.micro_tokens, pack, self.attention):
-            sizes = [len(rankings[at].completions) for at in group]
-            found.update(zip(group, self.states(batch).split(sizes), strict=True))
+        known = [self.features.recall(row) for row in rankings] if self.features else [None] * len(rankings)
+        found = {at: states.to(self.backbone.device) for at, states in enumerate(known) if states is not None}
+        missing = [at for at in range(len(rankings)) if at not in found]
+        left = [rankings[at] for at in missing]
+        for group, batch in ranking_batches(left, self.backbone, self.micro_tokens, pack, self.attention):
+            parts = self.states(batch).split([len(left[at].completions) for at in group])
+            for at, states_KD in zip(group, parts, strict=True):
+                found[missing[at]] = states_KD
+                if self.features:
+                    self.features.keep(left[at], states_KD)
         return [found[at] for at in range(len(rankings))]
 
 

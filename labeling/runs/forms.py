@@ -32,6 +32,7 @@ GROUPS = {
     "objective": "Objective",
     "critic": "Critic",
     "adapter": "What is trained",
+    "ensemble": "Seeds, ensemble and learning curve",
     "machine": "Machine",
 }
 

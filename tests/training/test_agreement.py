@@ -1,8 +1,19 @@
 import math
+import random
 
 import pytest
 
-from training.agreement import Pair, accuracy, accuracy_interval, agreement, calibration, correlation, pairs_of
+from training.agreement import (
+    Pair,
+    accuracy,
+    accuracy_interval,
+    agreement,
+    calibration,
+    correlation,
+    flat_numbers,
+    pairs_of,
+    spearman,
+)
 from training.records import RankingRow
 
 ROWS = [
@@ -29,10 +40,69 @@ def test_agreement_by_hand() -> None:
     losses = [math.log1p(math.exp(-gap)) for gap in (1.0, 0.5, -0.5, 0.0)]
     assert numbers["log_loss"] == pytest.approx(sum(losses) / 4)
     assert numbers["by_distance"] == {"1": {"accuracy": 0.5, "pairs": 3}, "2": {"accuracy": 1.0, "pairs": 1}}
-    assert numbers["accuracy_winner_longer"] == 0.5
-    assert numbers["accuracy_winner_shorter"] == pytest.approx(2 / 3)
+    assert numbers["by_length"] == {
+        "longer": {"accuracy": 0.5, "pairs": 1},
+        "shorter": {"accuracy": pytest.approx(2 / 3), "pairs": 3},
+    }
+    assert numbers["by_margin"] == {"0.00": {"accuracy": 0.625, "pairs": 4}}
+    assert numbers["spearman"] == pytest.approx((0.5 + 0) / 2)  # ranks 3, 1, 2 against 3, 2, 1; then a constant
     assert numbers["kendall_tau"] == pytest.approx((1 / 3 + 0) / 2)
     assert numbers["top1"] == pytest.approx((1 + 0.5 + 1) / 3)
+
+
+def test_pairs_are_split_by_what_the_labeler_said_and_by_length() -> None:
+    rows = [
+        RankingRow("a", "a", [1], [[5, 2], [6, 2]], [1, 2], 1.0),
+        RankingRow("b", "b", [1], [[5, 2], [5, 6, 2]], [2, 1], 1 / 3),
+        RankingRow("c", "c", [1], [[5, 2], [5, 6, 2]], [2, 1], 1 / 3),
+    ]
+    numbers = agreement([[1.0, 0.0], [0.0, 2.0], [1.0, 0.0]], rows)
+    assert numbers["by_margin"] == {"0.33": {"accuracy": 0.5, "pairs": 2}, "1.00": {"accuracy": 1.0, "pairs": 1}}
+    assert numbers["by_length"] == {"equal": {"accuracy": 1.0, "pairs": 1}, "longer": {"accuracy": 0.5, "pairs": 2}}
+    flat = flat_numbers(numbers)
+    assert (flat["accuracy_margin_0.33"], flat["accuracy_winner_longer"], flat["accuracy_distance_1"]) == (
+        0.5,
+        0.5,
+        pytest.approx(2 / 3),
+    )
+    assert not {"calibration", "pairs", "rows", "by_margin"} & set(flat)
+
+
+def test_rank_correlations_by_hand() -> None:
+    assert spearman([4.0, 3.0, 2.0, 1.0], [1, 2, 3, 4]) == pytest.approx(1.0)
+    assert spearman([1.0, 2.0, 3.0, 4.0], [1, 2, 3, 4]) == pytest.approx(-1.0)
+    assert spearman([3.0, 4.0, 1.0, 2.0], [1, 2, 3, 4]) == pytest.approx(1 - 6 * 4 / (4 * 15))  # 1 - 6 Σd² / n(n² - 1)
+    # ties at their mean place: scores 2½ 2½ 1 → places 1.5 1.5 0, ranks 1 2 3 → 2 1 0: cov 1.5, spreads √1.5 · √2
+    assert spearman([2.5, 2.5, 1.0], [1, 2, 3]) == pytest.approx(1.5 / math.sqrt(3.0))
+    assert spearman([1.0, 1.0], [1, 2]) == 0.0
+    row = RankingRow("k", "k", [1], [[2]] * 4, [1, 2, 3, 3])
+    numbers = agreement([[4.0, 4.0, 1.0, 2.0]], [row])
+    assert numbers["kendall_tau"] == pytest.approx((4 - 0 + 0) / 5)  # four right, one tied in score, one tie left out
+
+
+def test_the_numbers_agree_with_counting_on_random_rankings() -> None:
+    draw = random.Random(5)
+    rows, scores = [], []
+    for at in range(30):
+        k = draw.randint(2, 6)
+        rows.append(RankingRow(str(at), str(at), [1], [[1] * draw.randint(1, 5) for _ in range(k)], [draw.randint(1, 3) for _ in range(k)]))  # fmt: skip
+        scores.append([draw.choice([-1.0, 0.0, 0.5, 2.0]) for _ in range(k)])
+    right = total = losses = 0.0
+    for own, row in zip(scores, rows, strict=True):
+        for i in range(len(own)):
+            for j in range(i):
+                w, x = (i, j) if row.ranks[i] < row.ranks[j] else (j, i)
+                if row.ranks[i] != row.ranks[j]:
+                    total += 1
+                    right += 1.0 if own[w] > own[x] else 0.5 if own[w] == own[x] else 0.0
+                    losses += math.log(1 + math.exp(own[x] - own[w]))
+    numbers = agreement(scores, rows)
+    assert (numbers["pairs"], numbers["accuracy"]) == (total, pytest.approx(right / total))
+    assert numbers["log_loss"] == pytest.approx(losses / total)
+    assert sum(row["pairs"] for row in numbers["calibration"]) == total
+    for part in ("by_distance", "by_margin", "by_length"):
+        assert sum(row["pairs"] for row in numbers[part].values()) == total
+        assert sum(row["pairs"] * row["accuracy"] for row in numbers[part].values()) == pytest.approx(right)
 
 
 def test_without_pairs_the_numbers_are_none() -> None:

@@ -12,11 +12,11 @@ from torch.nn.attention import flex_attention as torch_flex
 from torch.nn.functional import logsigmoid
 
 from tests.training.test_reward_model import gradients, relative, reward_model
-from training import reward
 from training.backbone import Backbone
 from training.batches import block_mask, completion_rows, packed_length, packed_rows, packing_pays
 from training.configs import ConfigError, RewardConfig, config_for
 from training.flex import BLOCK, attending, flex_mask
+from training.ranking_steps import ranking_term
 from training.records import RankingRow
 from training.reward_scoring import RewardModel, uses_flex
 
@@ -63,7 +63,7 @@ def test_a_packed_row_has_the_loss_and_gradient_of_its_pairs(backbone: Backbone,
         by_pairs = loss_by_pairs(model, row)
         by_pairs.backward()
         expected = gradients(weights)
-        loss = reward.ranking_term(model.read(packed_rows([row], 0, CPU)), row, RewardConfig())
+        loss = ranking_term(model.read(packed_rows([row], 0, CPU)), row, RewardConfig())
         loss.backward()
         assert loss.item() == pytest.approx(by_pairs.item(), rel=1e-5)
         assert relative(gradients(weights), expected) <= 1e-5

@@ -59,6 +59,13 @@ def test_the_examples_print_settings_and_a_report(tried):
     assert report["reward"]["rows"] == 3
 
 
+def test_the_example_of_several_heads_shows_a_curve_and_keeps_features(tried):
+    folder, printed = tried
+    assert "3 labels, accuracy" in printed and "5 labels, accuracy" in printed
+    assert (folder / "heads" / "output" / "members.safetensors").is_file()
+    assert len(list((folder / "features").glob("*.safetensors"))) == 1
+
+
 def test_every_module_is_in_the_table_of_files():
     named = set(re.findall(r"`(\w+)\.py`", README))
     present = {path.stem for path in (ROOT / "training").glob("*.py")} - {"__init__"}

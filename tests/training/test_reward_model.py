@@ -7,10 +7,10 @@ from torch.nn.functional import logsigmoid
 from transformers import AutoModelForSequenceClassification
 
 from tests.training.test_backbone import stir
-from training import reward
 from training.backbone import Backbone, load_backbone
 from training.batches import completion_rows, packed_rows
 from training.configs import ConfigError, RewardConfig
+from training.ranking_steps import accumulate, ranking_term
 from training.records import RankingRow
 from training.reward_model import load_reward, save_reward
 from training.reward_scoring import RewardModel, new_head, ranking_batches
@@ -58,7 +58,7 @@ def test_pairs_and_rows_and_packed_rows_give_one_loss_and_gradient(backbone: Bac
     for pack in ("never", "always"):
         [(_, batch)] = ranking_batches([row], backbone, 4096, pack)
         assert len(batch.ids_BT) == (3 if pack == "never" else 1)
-        loss = reward.ranking_term(model.read(batch), row, config)
+        loss = ranking_term(model.read(batch), row, config)
         loss.backward()
         assert loss.item() == pytest.approx(loss_pairs.item(), rel=1e-5)
         assert relative(gradients(weights), by_pairs) <= 1e-5
@@ -70,7 +70,7 @@ def test_any_micro_batches_give_the_same_gradient(backbone: Backbone, weighting:
     found = []
     for micro_tokens, pack in ((4096, "never"), (16, "never"), (20, "always"), (4096, "always"), (30, "auto")):
         config = RewardConfig(micro_tokens=micro_tokens, pack=pack, weighting=weighting, centre_penalty=0.01)
-        numbers = reward.accumulate(model, ROWS, config)
+        numbers = accumulate(model, ROWS, config)
         found.append((numbers["reward/loss"], gradients(weights)))
     for loss, gradient in found[1:]:
         assert loss == pytest.approx(found[0][0], rel=1e-5)
@@ -89,8 +89,8 @@ def test_weighting_by_prompt_differs_from_weighting_by_pair(backbone: Backbone) 
             if row.ranks[w] < row.ranks[x]
         ]
         terms.append(-logsigmoid(torch.tensor(gaps)))
-    by_prompt = reward.accumulate(model, ROWS, RewardConfig(weighting="prompt"))["reward/loss"]
-    by_pair = reward.accumulate(model, ROWS, RewardConfig(weighting="pair"))["reward/loss"]
+    by_prompt = accumulate(model, ROWS, RewardConfig(weighting="prompt"))["reward/loss"]
+    by_pair = accumulate(model, ROWS, RewardConfig(weighting="pair"))["reward/loss"]
     assert by_prompt == pytest.approx(float(torch.stack([term.mean() for term in terms]).mean()), rel=1e-5)
     assert by_pair == pytest.approx(float(torch.cat(terms).mean()), rel=1e-5)
     gradients(weights)

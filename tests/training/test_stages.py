@@ -24,7 +24,9 @@ from training.contracts import (
     canonical_json,
 )
 from training.records import demonstration_rows
+from training.reward_data import split_records
 from training.reward_model import load_reward
+from training.score_scale import last_answer
 from training.session import Metrics, Session, main
 
 CPU = torch.device("cpu")
@@ -118,7 +120,7 @@ def test_reward_learns_the_preference_and_puts_demonstrations_at_zero(tmp_path: 
     model = load_reward(run / "output", device=CPU, dtype=torch.float32)
     assert (model.bias, model.gain) == (metrics["bias"], metrics["gain"])
     records = [DemonstrationRecord.parse(row) for row in demonstrations(4)]
-    rows = [reward.last_answer(*row) for row in demonstration_rows(records, model.backbone.tokenizer, 512)]
+    rows = [last_answer(*row) for row in demonstration_rows(records, model.backbone.tokenizer, 512)]
     assert float(model.score(rows).mean()) == pytest.approx(0.0, abs=1e-4)
 
 
@@ -135,12 +137,12 @@ def test_full_tuning_trains_a_reward_model_too(tmp_path: Path, tiny_dir: Path) -
 def test_held_out_prompts_are_whole_and_a_valid_split_is_used_as_it_is() -> None:
     rows = [row | {"id": f"{row['id']}-{copy}"} for row in rankings(6) for copy in range(2)]
     records = [RankingRecord.parse(row) for row in rows]
-    train, valid = reward.split_records(records, 0.3, seed=1)
+    train, valid = split_records(records, 0.3, seed=1)
     assert (len(train), len(valid)) == (8, 4)
     assert not {record.prompt_id for record in train} & {record.prompt_id for record in valid}
-    assert reward.split_records(records, 0.0, seed=1) == (records, [])
+    assert split_records(records, 0.0, seed=1) == (records, [])
     given = [RankingRecord.parse(row) for row in rankings(6, valid=2)]
-    assert [len(part) for part in reward.split_records(given, 0.5, seed=1)] == [4, 2]
+    assert [len(part) for part in split_records(given, 0.5, seed=1)] == [4, 2]
 
 
 def test_rankings_with_only_ties_teach_nothing(tmp_path: Path, tiny_dir: Path) -> None:
@@ -184,6 +186,10 @@ CHANGES: dict[Kind, dict[str, Any]] = {
         "head_l2": 1.0,
         "valid_fraction": 0.4,
         "normalise": "none",
+        "unit_variance": False,
+        "margin_scale": 0.0,
+        "seeds": 2,
+        "curve_points": 2,
     },
     Kind.PRETRAIN: {"context": 32, "vocab_size": 320, "layers": 1, "heads": 4, "hidden": 16, "weights": "a=1,b=0"},
 }
@@ -197,6 +203,8 @@ def test_no_setting_is_ignored(kind: Kind, name: str, tmp_path: Path, tiny_dir: 
             path = run / "data" / "rankings.jsonl"
             rows = lines(path)
             rows[0]["ranks"] = [1, 2, 2]
+            for row in rows[1:3]:  # two completions and a margin
+                row |= {"completions": row["completions"][:2], "ranks": [1, 2], "margin": 1.0}
             path.write_text("".join(f"{canonical_json(row)}\n" for row in rows))
         assert main(TRAIN[kind], [str(run)]) == EXIT_OK
         return numbers(run), Result.read(run).metrics

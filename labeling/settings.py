@@ -237,7 +237,7 @@ STORAGES = {
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
-IMPORT_MAX_BYTES = 200 * 1024 * 1024
+IMPORT_MAX_BYTES = 1024 * 1024 * 1024
 
 # ---- API
 REST_FRAMEWORK = {
@@ -306,6 +306,7 @@ CELERY_BEAT_SCHEDULE = {
         "core.seal_events",
         "assignments.expire_leases",
         "quality.sample_reviews",
+        "prompts.sweep",
         "datasets.sweep",
         "runs.sweep",
         "rounds.sweep",

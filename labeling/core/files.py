@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,6 +28,23 @@ def fsync_folder(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def store_file(target: Path, chunks: Iterable[bytes]) -> int:
+    """Write `chunks` to `target` as they come, whole or not at all; returns the number of bytes."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "wb") as out:
+            size = sum(out.write(chunk) for chunk in chunks)
+            out.flush()
+            os.fsync(out.fileno())
+        os.rename(name, target)
+        fsync_folder(target.parent)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return size
 
 
 @contextmanager

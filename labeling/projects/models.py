@@ -154,3 +154,32 @@ class Acceptance(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} accepted {self.guideline}"
+
+
+class SavedView(models.Model):
+    """Filters of a list under a name that one person gave them."""
+
+    class List(models.TextChoices):
+        """The lists whose filters can be kept: the names of their addresses."""
+
+        PROMPTS = "prompts"
+        BATCHES = "batches"
+        REVIEWS = "reviews"
+        PEOPLE = "people"
+        AUDIT = "audit"
+        LEAKS = "leaks"
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(USER, on_delete=models.CASCADE, related_name="+")
+    page = models.CharField(max_length=10, choices=List.choices)
+    name = models.CharField(max_length=60)
+    query = models.CharField(max_length=1000, help_text="The query string, without the place in the list.")
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "user", "page", "name"], name="one_saved_view_per_name")
+        ]
+
+    def __str__(self) -> str:
+        return self.name

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from labeling.projects import guidelines, people, views
+from labeling.projects import guidelines, people, saved_views, views
 
 P = "p/<slug:slug>/"
 
@@ -12,6 +12,8 @@ urlpatterns = [
     path("invitation/<str:secret>/", people.invitation, name="invitation"),
     path(P + "settings/", views.project_settings, name="project-settings"),
     path(P + "settings/pause/", views.project_pause, name="project-pause"),
+    path(P + "views/save/", saved_views.view_save, name="view-save"),
+    path(P + "views/<int:view>/delete/", saved_views.view_delete, name="view-delete"),
     path(P + "people/", people.people, name="people"),
     path(P + "people/invite/", people.person_invite, name="person-invite"),
     path(P + "people/invitations/<int:invitation_id>/withdraw/", people.invitation_revoke, name="invitation-revoke"),

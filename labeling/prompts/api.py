@@ -163,7 +163,7 @@ class PromptImportApi(APIView):
         return Response(PromptImportSerializer(batch).data, status=201)
 
 
-def asked(request: Request) -> dict[str, str]:
+def asked(request: Request) -> dict[str, Any]:
     """The filters in the query string; BadInput for one that is not known."""
     query = request.query_params
     if unknown := sorted(set(query) - set(FILTERS) - set(TEXTS) - set(CURSORS)):

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.utils.translation import gettext_lazy as _
 
 from labeling.projects.models import Project
 from labeling.prompts import selectors
@@ -66,8 +67,24 @@ class PromptFilter(forms.Form):
     state = forms.ChoiceField(required=False, choices=[("", "Every state"), *Prompt.State.choices])
     kind = forms.ChoiceField(required=False, choices=[("", "Every kind"), *Prompt.Kind.choices])
     category = forms.ChoiceField(required=False)
+    owner = forms.CharField(required=False, max_length=120, label=_("Owner"))
+    imported = forms.IntegerField(required=False, min_value=1, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         names = [(name, name) for name in selectors.categories(project)]
         self.fields["category"].choices = [("", "Every category"), *names]  # type: ignore[attr-defined]
+
+    def wanted(self) -> dict[str, Any]:
+        """What `selectors.prompts` takes: the filters that say something; none while one of them is wrong."""
+        if not self.is_bound or not self.is_valid():
+            return {}
+        return {name: value for name, value in self.cleaned_data.items() if value}
+
+
+class CategoryForm(forms.Form):
+    """The category of many prompts."""
+
+    category = forms.CharField(
+        required=False, max_length=60, label=_("Category"), help_text=_("Empty takes the category away.")
+    )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from labeling.prompts.split import Message, normalised
 
@@ -19,10 +20,11 @@ PHONE = re.compile(
 )
 CARD = re.compile(r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w-])")
 IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?\b")
-ADDRESS = re.compile(r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7})(?![\w.:])")
+ADDRESS = re.compile(r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7})(?![\w:]|\.\w)")
 KEY = re.compile(
     r"\b(?:sk|pk|rk)[-_](?:live|test|proj|ant)?[-_]?[A-Za-z0-9_-]{16,}|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{30,}"
-    r"|\bhf_[A-Za-z0-9_]{20,}|\bxox[abprs]-[A-Za-z0-9-]{10,}|\bAIza[\w-]{30,}|-----BEGIN [A-Z ]*PRIVATE KEY-----"
+    r"|\bhf_[A-Za-z0-9_]{20,}|\bxox[abprs]-[A-Za-z0-9-]{10,}|\bAIza[\w-]{30,}"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[\s\S]*?-----END [A-Z ]*PRIVATE KEY-----|[A-Za-z0-9+/=\s]*)"
     r"|\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]+"
 )
 
@@ -47,26 +49,51 @@ def is_public_address(text: str) -> bool:
         return False
 
 
-def findings(text: str) -> Iterator[str]:
-    """The kinds of personal data or secrets in `text`: e-mail, card, iban, phone, address, key. Each kind once."""
-    if EMAIL.search(text):
-        yield "e-mail"
-    cards = [found[0] for found in CARD.finditer(text) if luhn(re.sub(r"\D", "", found[0]))]
-    ibans = [found[0] for found in IBAN.finditer(text) if is_iban(found[0])]
-    yield from (kind for kind, found in (("card", cards), ("iban", ibans)) if found)
-    for number in cards + ibans:
-        text = text.replace(number, "")  # their digits are no phone number
-    if PHONE.search(text):
-        yield "phone"
-    if any(is_public_address(found[0]) for found in ADDRESS.finditer(text)):
-        yield "address"
-    if KEY.search(text):
-        yield "key"
+class Finding(NamedTuple):
+    """A stretch of text, [start, end), that looks like personal data or a secret of this kind."""
+
+    start: int
+    end: int
+    kind: str
+
+
+KINDS: tuple[tuple[str, re.Pattern[str], Callable[[str], bool]], ...] = (
+    ("key", KEY, lambda found: True),
+    ("e-mail", EMAIL, lambda found: True),
+    ("card", CARD, lambda found: luhn(re.sub(r"\D", "", found))),
+    ("iban", IBAN, is_iban),
+    ("phone", PHONE, lambda found: True),
+    ("address", ADDRESS, is_public_address),
+)
+
+
+def findings(text: str) -> list[Finding]:
+    """Personal data and secrets in `text`, in its order, none overlapping: the digits of a card are no phone number."""
+    found: list[Finding] = []
+    for kind, pattern, holds in KINDS:
+        for match in pattern.finditer(text):
+            free = all(match.end() <= one.start or one.end <= match.start() for one in found)
+            if free and holds(match[0]):
+                found.append(Finding(match.start(), match.end(), kind))
+    return sorted(found)
 
 
 def personal_data(messages: Sequence[Message]) -> list[str]:
-    """The kinds found in any turn."""
-    return list(findings("\n".join(turn["content"] for turn in messages)))
+    """The kinds found in any turn, each once."""
+    hit = {one.kind for turn in messages for one in findings(turn["content"])}
+    return [kind for kind, _, _ in KINDS if kind in hit]
+
+
+def redacted(messages: Sequence[Message]) -> list[Message]:
+    """The conversation with the kind in square brackets in place of every finding."""
+    return [{"role": turn["role"], "content": without_findings(turn["content"])} for turn in messages]
+
+
+def without_findings(text: str) -> str:
+    """The text with each finding replaced by its kind: "[e-mail]"."""
+    for one in reversed(findings(text)):
+        text = f"{text[: one.start]}[{one.kind}]{text[one.end :]}"
+    return text
 
 
 def is_too_long(messages: Sequence[Message]) -> bool:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from django.db.models import Count, Max, Min
@@ -15,9 +15,10 @@ from labeling.projects.models import Project
 from labeling.prompts import hygiene
 from labeling.prompts.models import Prompt, PromptImport
 from labeling.prompts.reading import BadRow, Row, rows
-from labeling.prompts.split import split_of
+from labeling.prompts.split import Message, split_of
 
 CHUNK = 500
+TELL_EVERY = 5000  # rows between two words of progress
 MAX_ERRORS = 200  # told one by one; the rest is counted
 COUNTED = ("rows", "accepted", "duplicates_exact", "duplicates_prefix", "over_cap", "too_long", "quarantined")
 
@@ -25,7 +26,10 @@ COUNTED = ("rows", "accepted", "duplicates_exact", "duplicates_prefix", "over_ca
 class Importer:
     """Reads rows once, keeps errors, writes what passes. The caller holds the project's lock and the transaction."""
 
-    def __init__(self, project: Project, batch: PromptImport, *, may_set_split: bool) -> None:
+    def __init__(
+        self, project: Project, batch: PromptImport, *, may_set_split: bool, tell: Callable[[int], None] | None = None
+    ) -> None:
+        self.tell = tell
         self.project = project
         self.batch = batch
         self.may_set_split = may_set_split
@@ -41,6 +45,8 @@ class Importer:
         digest = hashlib.sha256()
         for number, row in rows(fingerprinted(lines, digest), fmt):
             self.counts["rows"] += 1
+            if self.tell is not None and self.counts["rows"] % TELL_EVERY == 0:
+                self.tell(self.counts["rows"])
             if isinstance(row, BadRow):
                 self.complain(number, row.field, row.detail)
             elif row.split and not self.may_set_split:
@@ -119,7 +125,7 @@ class Importer:
             project=self.project,
             imported=self.batch,
             messages=row.messages,
-            summary=re.sub(r"\s+", " ", row.messages[-1]["content"]).strip()[:200],
+            summary=summary_of(row.messages),
             kind=row.kind,
             category=row.category,
             owner_key=row.owner,
@@ -127,6 +133,7 @@ class Importer:
             state=Prompt.State.QUARANTINED if kinds else Prompt.State.ACTIVE,
             content_hash=content,
             prefix_hash=prefix,
+            personal_data=kinds,
             metadata=row.metadata,
         )
 
@@ -137,6 +144,11 @@ class Importer:
             "splits": {name: self.splits[name] for name in Prompt.Split.values},
             "found": dict(self.found),
         }
+
+
+def summary_of(messages: Sequence[Message]) -> str:
+    """The start of the last turn, on one line."""
+    return re.sub(r"\s+", " ", messages[-1]["content"]).strip()[:200]
 
 
 def fingerprinted(lines: Iterable[Any], digest: Any) -> Iterator[Any]:

@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import uuid
+from typing import ClassVar
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from labeling.projects.models import Project
 
 
 class PromptImport(models.Model):
-    """One upload: what came in and what was made of it."""
+    """One upload: what came in and what was made of it. Large ones wait for a worker; their file stays until they are over."""
+
+    class State(models.TextChoices):
+        """Failed means that nothing was kept; `report` names the bad lines."""
+
+        QUEUED = "queued", _("In progress")
+        DONE = "done", _("Done")
+        FAILED = "failed", _("Nothing imported")
+
+    TRANSITIONS: ClassVar[dict[str, set[str]]] = {"queued": {"done", "failed"}, "done": set(), "failed": set()}
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="prompt_imports")
     source = models.CharField(max_length=200)
     sha256 = models.CharField(max_length=64)
     report = models.JSONField(default=dict)
+    state = models.CharField(max_length=6, choices=State.choices, default=State.DONE)
+    upload = models.CharField(max_length=200, blank=True, help_text="The waiting file, under the artifact root.")
+    fmt = models.CharField(max_length=5, blank=True)
+    lines_read = models.PositiveBigIntegerField(default=0, help_text="While it runs; told outside its transaction.")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -71,6 +87,9 @@ class Prompt(models.Model):
         max_length=32, blank=True, help_text="Of a long beginning; equal ones are duplicates."
     )
     metadata = models.JSONField(default=dict)
+    personal_data = ArrayField(
+        models.CharField(max_length=10), default=list, help_text="Kinds of personal data that hygiene found."
+    )
     imported = models.ForeignKey(PromptImport, null=True, on_delete=models.SET_NULL, related_name="prompts")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -79,6 +98,7 @@ class Prompt(models.Model):
         indexes = [
             models.Index(fields=["project", "state", "split", "-id"], name="prompt_lists"),
             models.Index(fields=["project", "owner_key"], name="prompt_owner"),
+            models.Index(fields=["project", "category", "-id"], name="prompt_category"),
             models.Index(fields=["project", "prefix_hash"], condition=~models.Q(prefix_hash=""), name="prompt_prefix"),
         ]
 

@@ -20,13 +20,19 @@ def prompts(
     category: str = "",
     owner: str = "",
     text: str = "",
+    imported: int | None = None,
 ) -> QuerySet[Prompt]:
     """The prompts of a project that match; `text` is looked for in every turn, whatever its case."""
     wanted = {"split": split, "state": state, "kind": kind, "category": category, "owner_key": owner}
     rows = Prompt.objects.filter(project=project, **{name: value for name, value in wanted.items() if value})
-    if text:
-        rows = rows.annotate(written=Cast("messages", TextField())).filter(written__icontains=in_json(text))
-    return rows
+    if imported:
+        rows = rows.filter(imported=imported)
+    return saying(rows, text) if text else rows
+
+
+def saying(rows: QuerySet[Prompt], text: str) -> QuerySet[Prompt]:
+    """The rows with this text in any turn; the index `prompt_text` knows where it may stand."""
+    return rows.annotate(written=Cast("messages", TextField())).filter(written__icontains=in_json(text))
 
 
 def in_json(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.db import transaction
@@ -27,18 +27,31 @@ def import_prompts(*, project: Project, lines: Iterable[Any], fmt: str, by: User
     """
     if fmt not in FORMATS:
         raise BadInput(f"There is no format {fmt}; choose jsonl or csv.", field="format")
-    project = Project.objects.select_for_update().get(pk=project.pk)  # one import at a time: caps and splits hold
+    batch = PromptImport(project=project, source=source[:200], sha256="", created_by=by)
+    return fill(batch, lines=lines, fmt=fmt)
+
+
+@transaction.atomic
+def fill(
+    batch: PromptImport, *, lines: Iterable[Any], fmt: str, tell: Callable[[int], None] | None = None
+) -> PromptImport:
+    """Read the lines into this import, all or none; `tell` hears how many lines were read. Raises BadInput as above."""
+    project = Project.objects.select_for_update().get(pk=batch.project_id)  # one import at a time: caps and splits hold
+    by = batch.created_by
     place = projects.membership(by, project) if by else None
-    batch = PromptImport.objects.create(project=project, source=source[:200], sha256="", created_by=by)
-    importer = Importer(project, batch, may_set_split=by is None or (place is not None and place.role == Role.ADMIN))
+    if batch.pk is None:
+        batch.save()
+    may_set_split = by is None or (place is not None and place.role == Role.ADMIN)
+    importer = Importer(project, batch, may_set_split=may_set_split, tell=tell)
     importer.read(lines, fmt)
     if importer.errors:
         raise refusal(importer)
-    batch.report = importer.report()
-    if not batch.report["rows"]:
+    report = importer.report()
+    if not report["rows"]:
         raise BadInput("There is no prompt in it: give at least one.", field="prompts")
-    batch.save(update_fields=["report", "sha256"])
-    audit.record("imported prompts", batch, by=by, after={"sha256": batch.sha256, **batch.report})
+    batch.report, batch.state = report, PromptImport.State.DONE
+    batch.save(update_fields=["report", "sha256", "state"])
+    audit.record("imported prompts", batch, by=by, after={"sha256": batch.sha256, **report})
     return batch
 
 

@@ -1,4 +1,4 @@
-"""Pages of prompts: list, one prompt, import, withdraw, restore."""
+"""Pages of one prompt: look, withdraw, restore."""
 
 from __future__ import annotations
 
@@ -10,31 +10,12 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from labeling.core.errors import BadInput
-from labeling.core.pagination import paginate
 from labeling.people.models import Role
 from labeling.projects.access import ProjectRequest, member
-from labeling.prompts import hygiene, selectors, services
-from labeling.prompts.forms import ImportForm, PromptFilter
-from labeling.prompts.models import Prompt, PromptImport
-from labeling.prompts.reading import lines_of
+from labeling.prompts import hygiene, services
+from labeling.prompts.models import Prompt
 
 page = require_http_methods(["GET", "HEAD", "POST"])
-
-
-@member(Role.ENGINEER)
-@require_safe
-def prompts(request: ProjectRequest, slug: str) -> HttpResponse:
-    """The list, filtered and paged."""
-    form = PromptFilter(request.GET or None, project=request.project)
-    wanted = form.cleaned_data if form.is_valid() else {}
-    context = {
-        "form": form,
-        "filtered": any(wanted.values()),
-        "page": paginate(request, selectors.prompts(request.project, **wanted)),
-        "counts": selectors.counts(request.project),
-    }
-    return render(request, "prompts/prompts.html", context)
 
 
 @member(Role.ENGINEER)
@@ -86,39 +67,6 @@ def prompt_restore(request: ProjectRequest, slug: str, public_id: str) -> HttpRe
         f"It belongs to the {found.get_split_display().lower()} split.",
     ]
     return confirm(request, "Let this prompt get tasks?", facts, "Let it in", found)
-
-
-@member(Role.ADMIN)
-@page
-def prompt_import(request: ProjectRequest, slug: str) -> HttpResponse:
-    """Import a file or pasted lines; a wrong one is answered with every bad line."""
-    form = ImportForm(request.POST or None, request.FILES or None)
-    problem = None
-    if request.method == "POST" and form.is_valid():
-        file, text = form.cleaned_data["file"], form.cleaned_data["text"]
-        try:
-            batch = services.import_prompts(
-                project=request.project,
-                lines=lines_of(file) if file else text.splitlines(keepends=True),
-                fmt=form.cleaned_data["fmt"],
-                by=request.user,
-                source=file.name if file else "Pasted lines",
-            )
-        except BadInput as found:
-            problem = found
-        else:
-            return redirect("prompt-import-report", slug, batch.pk)
-    status = 400 if request.method == "POST" else 200
-    context = {"form": form, "problem": problem, "imports": selectors.imports(request.project)[:10]}
-    return render(request, "prompts/import.html", context, status=status)
-
-
-@member(Role.ENGINEER)
-@require_safe
-def import_report(request: ProjectRequest, slug: str, import_id: int) -> HttpResponse:
-    """What an import made of its lines."""
-    batch = get_object_or_404(PromptImport, project=request.project, pk=import_id)
-    return render(request, "prompts/report.html", {"batch": batch, "report": batch.report})
 
 
 def one(request: ProjectRequest, public_id: str) -> Prompt:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from labeling.prompts.hygiene import content_hash, findings, is_iban, is_too_long, luhn, prefix_hash
+from labeling.prompts.hygiene import (
+    content_hash,
+    findings,
+    is_iban,
+    is_too_long,
+    luhn,
+    personal_data,
+    prefix_hash,
+    redacted,
+    without_findings,
+)
 from labeling.prompts.split import Message
 
 
@@ -30,7 +40,7 @@ def said(text: str) -> list[Message]:
     ],
 )
 def test_personal_data_is_found(text: str, kinds: list[str]) -> None:
-    assert list(findings(text)) == kinds
+    assert [one.kind for one in findings(text)] == kinds
 
 
 @pytest.mark.parametrize(
@@ -48,7 +58,21 @@ def test_personal_data_is_found(text: str, kinds: list[str]) -> None:
     ],
 )
 def test_ordinary_numbers_are_left_alone(text: str) -> None:
-    assert list(findings(text)) == []
+    assert findings(text) == []
+
+
+def test_redaction_names_the_kind_and_leaves_the_rest() -> None:
+    text = "Write to a@b.example or 020 7946 0018, card 4111 1111 1111 1111, from 8.8.8.8."
+    assert without_findings(text) == "Write to [e-mail] or [phone], card [card], from [address]."
+    assert redacted(said(text))[0]["role"] == "user"
+    assert personal_data(redacted(said(text))) == []
+
+
+def test_redaction_takes_a_whole_private_key() -> None:
+    body = "MIIEowIBAAKCAQEA7\nq1yV/0Zr+w==\n"
+    whole = f"Use -----BEGIN RSA PRIVATE KEY-----\n{body}-----END RSA PRIVATE KEY----- now"
+    assert without_findings(whole) == "Use [key] now"
+    assert "MIIE" not in without_findings(whole.replace("-----END RSA PRIVATE KEY-----", ""))
 
 
 def test_check_sums_against_published_examples() -> None:

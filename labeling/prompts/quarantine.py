@@ -1,0 +1,95 @@
+"""What hygiene has set aside: a person lets it in, has the findings taken out, or withdraws it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+
+from labeling.core import audit, transitions
+from labeling.core.errors import BadInput, Conflict
+from labeling.people.models import User
+from labeling.projects.models import Project
+from labeling.prompts import hygiene
+from labeling.prompts.importing import summary_of
+from labeling.prompts.models import Prompt
+
+DECISIONS = ("accept", "redact", "reject")
+
+
+class Turn(NamedTuple):
+    """One turn with its findings marked."""
+
+    role: str
+    text: SafeString
+
+
+def marked(prompt: Prompt) -> list[Turn]:
+    """The conversation as HTML, every finding in a `<mark>` that names its kind."""
+    return [Turn(turn["role"], marked_text(turn["content"])) for turn in prompt.messages]
+
+
+def marked_text(text: str) -> SafeString:
+    """Escaped text; findings in `<mark title="kind">`."""
+    pieces: list[tuple[str, str, str, str]] = []
+    at = 0
+    for one in hygiene.findings(text):
+        pieces.append((text[at : one.start], one.kind, text[one.start : one.end], one.kind))
+        at = one.end
+    shown = format_html_join("", '{}<mark title="{}">{}<span class="vh"> ({})</span></mark>', pieces)
+    return shown + format_html_join("", "{}", [(text[at:],)])
+
+
+def quarantined(project: Project, *, kind: str = "", imported: int | None = None) -> QuerySet[Prompt]:
+    """What waits for a decision; `kind` of personal data, `imported` by one import."""
+    rows = Prompt.objects.filter(project=project, state=Prompt.State.QUARANTINED)
+    if kind:
+        rows = rows.filter(personal_data__contains=[kind])
+    return rows.filter(imported=imported) if imported else rows
+
+
+@transaction.atomic
+def decide(*, project: Project, prompts: Iterable[int], decision: str, by: User) -> Counter[str]:
+    """Accept, redact or reject these quarantined prompts; others among them are passed over.
+
+    Counts `accept`, `redact`, `reject`, and `same`: redacted ones that then say what another prompt says, and are withdrawn.
+    """
+    if decision not in DECISIONS:
+        raise BadInput(f"Decide one of {', '.join(DECISIONS)}.", field="decision")
+    rows = Prompt.objects.select_for_update().filter(
+        project=project, state=Prompt.State.QUARANTINED, pk__in=list(prompts)
+    )
+    counts: Counter[str] = Counter()
+    for prompt in rows.order_by("pk"):
+        if decision == "redact":
+            counts[redact(prompt, by)] += 1
+            continue
+        transitions.move(prompt, to=Prompt.State.ACTIVE if decision == "accept" else Prompt.State.WITHDRAWN, by=by)
+        counts[decision] += 1
+    return counts
+
+
+def redact(prompt: Prompt, by: User) -> str:
+    """Take the findings out and let the prompt in; "same" when it then repeats another and is withdrawn instead."""
+    if prompt.tasks.exists():
+        raise Conflict(f"Prompt {prompt.public_id} has tasks already: its text cannot change. Withdraw it.")
+    messages: list[Any] = hygiene.redacted(prompt.messages)
+    content = hygiene.content_hash(messages)
+    if Prompt.objects.filter(project=prompt.project_id, content_hash=content).exclude(pk=prompt.pk).exists():
+        transitions.move(prompt, to=Prompt.State.WITHDRAWN, by=by)
+        return "same"
+    changes = {
+        "messages": messages,
+        "summary": summary_of(messages),
+        "content_hash": content,
+        "prefix_hash": hygiene.prefix_hash(messages),
+        "personal_data": hygiene.personal_data(messages),
+    }
+    transitions.move(prompt, to=Prompt.State.ACTIVE, by=by, **changes)
+    audit.record("redacted", prompt, by=by)
+    return "redact"

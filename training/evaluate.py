@@ -150,6 +150,7 @@ def describe(
         scores = reward.score(list(zip(prompts, ids, strict=True)))
         row["score"] = float(scores.mean())
         row["score_std"] = float(scores.std(correction=0))
+        row |= {} if reward.spread is None else {"score_spread": reward.spread}
         row["per_answer"]["score"] = scores.tolist()
     return row
 

@@ -19,8 +19,8 @@ from training import adapters
 from training.configs import RewardConfig
 from training.contracts import ContractError
 from training.records import RankingRow
-from training.reward_scoring import RewardModel
-from training.score_scale import Answer, centre_of
+from training.reward_scoring import Answer, RewardModel
+from training.score_scale import centre_of
 
 FILE = "members.safetensors"
 
@@ -30,13 +30,12 @@ class RewardEnsemble(RewardModel):
     """A reward model whose raw score is made of its members'; its own head and adapter are the member a critic starts from.
 
     A member's `bias` is how far its scores lie above those of the ensemble's own head: without it, the smallest score
-    would be that of the member that happens to score low.
+    would be that of the member that happens to score low. `spread` is in units of `score`.
     """
 
     members: list[RewardModel] = field(default_factory=list)
     combine: str = "mean"
     variance_penalty: float = 0.0
-    spread: float = 0.0  # deviation between members, mean over what was scored last; in units of `score`
 
     @torch.no_grad()
     def raw_scores(self, rankings: Sequence[RankingRow], *, pack: str = "auto") -> list[Tensor]:

@@ -19,7 +19,7 @@ from training.configs import ConfigError
 from training.feature_cache import FeatureCache
 from training.records import RankingRow
 
-SHARED = 16  # most answers of one prompt that are scored in one row
+Answer = tuple[list[int], list[int]]  # prompt ids, answer ids
 
 
 def new_head(hidden_size: int, device: torch.device) -> nn.Linear:
@@ -43,6 +43,7 @@ class RewardModel:
     gain: float = 1.0
     micro_tokens: int = 4096
     attention: str = "auto"  # mask of packed rows: dense, flex, or auto
+    spread: float | None = None  # of an ensemble: deviation between members, mean over what was scored last
     features: FeatureCache | None = None  # states already known; only while no weight of the trunk or adapter changes
 
     def read(self, batch: ScoreBatch, hidden: Hidden | None = None) -> Tensor:
@@ -66,13 +67,19 @@ class RewardModel:
         return sums_ND.index_add(0, owner_M, tokens_MD) / length_N[:, None]
 
     @torch.no_grad()
-    def score(self, rows: Sequence[tuple[list[int], list[int]]], *, raw: bool = False) -> Tensor:
+    def score(self, rows: Sequence[Answer], *, raw: bool = False) -> Tensor:
         """Scores [len(rows)] of (prompt ids, answer ids): (r - bias) / gain; `raw` gives r. fp32 on the CPU, in order."""
         scores = torch.empty(len(rows))
-        groups = answers_by_prompt(rows)
-        for own, part in zip(groups.values(), self.raw_scores(rankings_of(rows, groups)), strict=True):
+        groups = [part for group in answers_by_prompt(rows, self.micro_tokens) for part in self.packable(rows, group)]
+        for own, part in zip(groups, self.raw_scores([unranked(rows, own) for own in groups]), strict=True):
             scores[own] = part.cpu()
         return scores if raw else (scores - self.bias) / self.gain
+
+    def packable(self, rows: Sequence[Answer], group: list[int]) -> list[list[int]]:
+        """The group as it is where one packed row is cheaper than a row for each, else its members one by one."""
+        flex = uses_flex(self.attention, self.backbone.device)
+        shared = self.backbone.splits and packing_pays(unranked(rows, group), self.backbone.hidden_size, flex=flex)
+        return [group] if shared else [[at] for at in group]
 
     @torch.no_grad()
     def score_rankings(self, rankings: Sequence[RankingRow], *, pack: str = "auto") -> list[list[float]]:
@@ -100,25 +107,24 @@ class RewardModel:
         return [found[at] for at in range(len(rankings))]
 
 
-def answers_by_prompt(rows: Sequence[tuple[list[int], list[int]]]) -> dict[tuple[tuple[int, ...], int], list[int]]:
-    """The places in `rows` of the answers to each prompt, at most `SHARED` together."""
-    seen: dict[tuple[int, ...], int] = {}
-    groups: dict[tuple[tuple[int, ...], int], list[int]] = {}
-    for at, (prompt, _) in enumerate(rows):
+def answers_by_prompt(rows: Sequence[Answer], most: int) -> list[list[int]]:
+    """The places in `rows` of the answers to each prompt; those of one group, packed, are at most `most` tokens (or one answer)."""
+    groups: list[list[int]] = []
+    last: dict[tuple[int, ...], tuple[list[int], int]] = {}
+    for at, (prompt, answer) in enumerate(rows):
         key = tuple(prompt)
-        number = seen[key] = seen.get(key, -1) + 1
-        groups.setdefault((key, number // SHARED), []).append(at)
+        group, tokens = last.get(key, ([], 0))
+        if not group or tokens + len(answer) > most:
+            group, tokens = [], len(prompt)
+            groups.append(group)
+        group.append(at)
+        last[key] = group, tokens + len(answer)
     return groups
 
 
-def rankings_of(
-    rows: Sequence[tuple[list[int], list[int]]], groups: dict[tuple[tuple[int, ...], int], list[int]]
-) -> list[RankingRow]:
-    """Each group as a ranking in which nobody has said anything yet: all ranks are equal."""
-    return [
-        RankingRow("", "", list(prompt), [rows[at][1] for at in own], [1] * len(own))
-        for (prompt, _), own in groups.items()
-    ]
+def unranked(rows: Sequence[Answer], group: Sequence[int]) -> RankingRow:
+    """These answers to one prompt as a ranking in which nobody has said anything yet."""
+    return RankingRow("", "", rows[group[0]][0], [rows[at][1] for at in group], [1] * len(group))
 
 
 def ranking_batches(

@@ -14,12 +14,10 @@ from typing import Any
 from training.chat import TokenRow
 from training.configs import RewardConfig
 from training.records import RankingRow
-from training.reward_scoring import RewardModel
+from training.reward_scoring import Answer, RewardModel
 
 MEASURED = 512  # rankings, or demonstrations, that set zero and unit
 SMALLEST = 1e-6  # a deviation below this is no unit
-
-Answer = tuple[list[int], list[int]]
 
 
 def set_scale(

@@ -18,7 +18,7 @@ from training.configs import ConfigError, RewardConfig, config_for
 from training.flex import BLOCK, attending, flex_mask
 from training.ranking_steps import ranking_term
 from training.records import RankingRow
-from training.reward_scoring import RewardModel, uses_flex
+from training.reward_scoring import RewardModel, answers_by_prompt, uses_flex
 
 CPU = torch.device("cpu")
 
@@ -128,6 +128,11 @@ def test_answers_to_one_prompt_are_scored_as_if_alone(backbone: Backbone, monkey
     model, _ = reward_model(backbone)
     prompts = [list(range(3, 43)), [5, 6]]
     rows = [(prompts[at % 2], [7 + at, 8 + at, 2]) for at in range(40)]
+    assert [len(group) for group in answers_by_prompt(rows, 100)] == [20, 20]  # 40 + 20 · 3 tokens are 100
+    assert sorted(map(len, answers_by_prompt(rows, 50))) == [2, 3, 3, 3, 3, 3, 3, 4, 16]
+    assert sorted(at for group in answers_by_prompt(rows, 50) for at in group) == list(range(40))
+    assert model.packable(rows, [0, 2, 4]) == [[0, 2, 4]]  # a long prompt is shared
+    assert model.packable([([5], list(range(60)))] * 2, [0, 1]) == [[0], [1]]  # a short one is not worth a mask
     tokens: list[int] = []
     read = model.states
     monkeypatch.setattr(model, "states", lambda batch: (tokens.append(batch.ids_BT.numel()), read(batch))[1])

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification
 
-from tests.training.run_directories import make_run, rankings
+from tests.training.run_directories import TOPICS, make_run, rankings, user
 from tests.training.test_reward_model import ROWS
-from training import reward
+from training import evaluate, ppo, reward
 from training.backbone import load_backbone
 from training.configs import PpoConfig
 from training.contracts import EXIT_OK, Kind, Result
@@ -134,3 +134,23 @@ def test_the_best_members_are_kept_when_more_were_trained(tmp_path: Path, tiny_d
     order = sorted(range(3), key=lambda at: (-table["trials"][at]["accuracy"], table["trials"][at]["log_loss"]))
     assert table["chosen"] == order[:2]
     assert len(loaded(run).members) == 2
+
+
+def test_ppo_learns_under_a_cautious_ensemble_on_its_own_trunk(tmp_path: Path, tiny_dir: Path) -> None:
+    rewarded = trained(tmp_path / "reward", tiny_dir, "adapters", combine="min")
+    config = {"updates": 1, "rollout_prompts": 4, "max_new_tokens": 4, "lora_rank": 2, "value_model": "adapter"}
+    prompts = [{"id": f"p{at}", "messages": [user(f"Tell me about {topic}.")]} for at, topic in enumerate(TOPICS[:4])]
+    inputs = {"policy": tiny_dir, "reward": rewarded / "output"}
+    run = make_run(tmp_path / "ppo", Kind.PPO, config=config, inputs=inputs, data={"prompts": prompts})
+    assert main(ppo.train, [str(run)]) == EXIT_OK
+    assert Result.read(run).metrics["reward_on_shared_trunk"] is True
+
+
+def test_evaluate_reports_how_far_members_are_apart(tmp_path: Path, tiny_dir: Path) -> None:
+    rewarded = trained(tmp_path / "reward", tiny_dir, "heads")
+    prompts = [{"id": "p", "messages": [user("Tell me about tea.")], "split": "test"}]
+    inputs = {"policy": tiny_dir, "reward": rewarded / "output"}
+    config = {"max_new_tokens": 4}
+    run = make_run(tmp_path / "run", Kind.EVALUATE, config=config, inputs=inputs, data={"prompts": prompts})
+    assert main(evaluate.train, [str(run)]) == EXIT_OK
+    assert Result.read(run).metrics["policy/score_spread"] > 0

@@ -144,6 +144,7 @@ def add_tasks(project: Project, number: int) -> None:
     done = "t.state = 'done'"
     slot = {
         "task_id": "t.id",
+        "batch_id": "t.batch_id",
         "ordinal": "o",
         "project_id": "t.project_id",
         "kind": "t.kind",

@@ -16,6 +16,7 @@ from labeling.core.errors import BadInput
 from labeling.people.models import User
 from labeling.projects.models import Project
 from labeling.prompts.models import Prompt
+from labeling.prompts.selectors import categories
 
 MAX_PROMPTS = 100_000
 
@@ -76,12 +77,6 @@ class Plan:
     facts: list[str]
     missing: str = ""
     missing_url: str = ""
-
-
-def categories(project: Project) -> list[str]:
-    """The categories of the project's prompts, sorted."""
-    rows = Prompt.objects.filter(project=project).exclude(category="")
-    return list(rows.values_list("category", flat=True).distinct().order_by("category"))
 
 
 def hidden_fields(post: QueryDict) -> tuple[UUID, UUID, int]:

@@ -78,7 +78,7 @@ class Task(models.Model):
 
 
 class Slot(models.Model):
-    """One needed judgement. `project`, `kind` and `priority` repeat the task's, so that a claim reads one index."""
+    """One needed judgement. `project`, `batch`, `kind` and `priority` repeat the task's: claims and counts read one index each."""
 
     class State(models.TextChoices):
         """`paused` slots belong to paused tasks."""
@@ -99,6 +99,9 @@ class Slot(models.Model):
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="slots")
+    batch = models.ForeignKey(
+        TaskBatch, null=True, on_delete=models.CASCADE, related_name="slots", db_index=False, help_text="The task's."
+    )
     ordinal = models.PositiveSmallIntegerField()
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
     kind = models.CharField(max_length=20)
@@ -136,6 +139,7 @@ class Slot(models.Model):
             models.Index(
                 fields=["project", "kind", "-priority", "rnd", "id"], condition=Q(state="open"), name="slot_queue"
             ),
+            models.Index(fields=["batch", "state"], name="slot_counts"),
             models.Index(fields=["lease_expires_at"], condition=Q(state="leased"), name="slot_leases"),
             models.Index(fields=["labeler", "project", "-submitted_at"], name="slot_history"),
         ]

@@ -121,8 +121,8 @@ def one_batch(*, project: Project, public_id: UUID) -> TaskBatch:
 def slot_counts(batches: list[TaskBatch]) -> dict[int, Counter[str]]:
     """Slots by state, for each batch."""
     counts: dict[int, Counter[str]] = defaultdict(Counter)
-    rows = Slot.objects.filter(task__batch__in=batches).order_by().values_list("task__batch", "state")
-    for batch_id, state, number in rows.annotate(n=Count("pk")):
+    rows = Slot.objects.filter(batch__in=batches).order_by().values_list("batch", "state")
+    for batch_id, state, number in rows.annotate(n=Count("*")):
         counts[batch_id][state] = number
     return counts
 

@@ -53,7 +53,7 @@ def create_tasks(
             for prompt in prompts[start : start + CHUNK]
         )
         Slot.objects.bulk_create(
-            Slot(task=task, ordinal=ordinal, **same) for task in tasks for ordinal in range(1, overlap + 1)
+            Slot(task=task, batch=batch, ordinal=ordinal, **same) for task in tasks for ordinal in range(1, overlap + 1)
         )
     audit.record("created", batch, by=by, after={"kind": kind, "tasks": len(prompts), "overlap": overlap})
     return batch
@@ -81,7 +81,13 @@ def add_hidden_slots(*, task: Task, number: int, by: User | None) -> list[Slot]:
     """Ask `number` more people about a locked task, out of turn: a share of claims finds these slots, nobody else does."""
     last = Slot.objects.filter(task=task).aggregate(last=Max("ordinal"))["last"] or 0
     state = Slot.State.PAUSED if task.state == Task.State.PAUSED else Slot.State.OPEN
-    same = {"project_id": task.project_id, "kind": task.kind, "priority": HIDDEN_PRIORITY, "state": state}
+    same = {
+        "project_id": task.project_id,
+        "batch_id": task.batch_id,
+        "kind": task.kind,
+        "priority": HIDDEN_PRIORITY,
+        "state": state,
+    }
     slots = [Slot(task=task, ordinal=last + place, **same) for place in range(1, number + 1)]
     task.overlap += number
     task.save(update_fields=["overlap"])

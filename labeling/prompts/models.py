@@ -97,6 +97,7 @@ class Prompt(models.Model):
         constraints = [models.UniqueConstraint(fields=["project", "content_hash"], name="one_prompt_per_content")]
         indexes = [
             models.Index(fields=["project", "state", "split", "-id"], name="prompt_lists"),
+            models.Index(fields=["project", "state", "split"], name="prompt_counts"),
             models.Index(fields=["project", "owner_key"], name="prompt_owner"),
             models.Index(fields=["project", "category", "-id"], name="prompt_category"),
             models.Index(fields=["project", "prefix_hash"], condition=~models.Q(prefix_hash=""), name="prompt_prefix"),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django.db.models import Count
 from django.db.models.functions import TruncDate
 from django.urls import reverse
 
-from labeling.assignments.models import Slot
+from labeling.assignments.models import HIDDEN_PRIORITY, Slot
 from labeling.comparisons.models import Ranking
 from labeling.core.clock import db_now
 from labeling.demonstrations.models import Demonstration
@@ -119,8 +120,7 @@ def needs(project: Project, loop_round: Round | None) -> list[Need]:
     if quarantined:
         url = f"{reverse('prompts', args=[slug])}?state=quarantined"
         found.append(Need(quarantined, "prompts in quarantine", "They may hold personal data", url, "warn"))
-    open_slots = Slot.objects.filter(project=project, state__in=(Slot.State.OPEN, Slot.State.LEASED))
-    waiting = dict(open_slots.order_by().values_list("kind").annotate(n=Count("id")))
+    waiting = waiting_slots(project)
     for kind, what in (("demonstration", "demonstrations to write"), ("comparison", "completions to rank")):
         if waiting.get(kind):
             detail = f"{labelers.count()} active labelers"
@@ -161,9 +161,19 @@ def week(project: Project) -> dict[str, Any]:
     return {"bars": bars, "most": most, "rankings": totals[0], "demonstrations": totals[1]}
 
 
+def waiting_slots(project: Project) -> Counter[str]:
+    """Judgements that are open or under way, by kind; hidden controls are nobody's backlog. Each state reads its own index."""
+    rows = Slot.objects.filter(project=project, priority__gt=HIDDEN_PRIORITY).order_by().values_list("kind")
+    found: Counter[str] = Counter()
+    for state in (Slot.State.OPEN, Slot.State.LEASED):
+        found.update(dict(rows.filter(state=state).annotate(n=Count("*"))))
+    return found
+
+
 def per_day(model: Any, project: Project, since: date) -> dict[date, int]:
-    """How many current rows were made on each day (UTC)."""
-    rows = model.objects.filter(project=project, superseded_by=None, created_at__date__gte=since)
+    """How many pieces of work were first sent on each day (UTC)."""
+    begin = datetime.combine(since, time.min, tzinfo=UTC)
+    rows = model.objects.filter(project=project, supersedes=None, created_at__gte=begin)
     return dict(rows.annotate(day=TruncDate("created_at")).order_by().values_list("day").annotate(n=Count("id")))
 
 

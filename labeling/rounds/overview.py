@@ -9,6 +9,7 @@ from django.urls import reverse
 from labeling.comparisons.models import Comparison, Ranking
 from labeling.demonstrations.models import Demonstration
 from labeling.projects.models import Project
+from labeling.prompts import selectors as prompts
 from labeling.prompts.models import Prompt
 from labeling.rounds.gates import demonstrations_of, judgements_asked, metric, rankings_of
 from labeling.rounds.leaderboard import standing
@@ -138,16 +139,15 @@ def runs_url(slug: str, kind: str) -> str:
 
 
 def prompt_facts(project: Project) -> tuple[str, str]:
-    rows = Prompt.objects.filter(project=project, state=Prompt.State.ACTIVE)
-    held_out = rows.filter(split=Prompt.Split.TEST).count()
-    total = rows.count()
+    counts = prompts.counts(project)
+    held_out, total = counts[Prompt.Split.TEST], sum(counts[split] for split in Prompt.Split.values)
     return f"{total:,}", f"{held_out:,} held out" if total else "Import some to begin"
 
 
 def demonstration_facts(project: Project, loop_round: Round | None) -> tuple[str, str]:
     if loop_round and loop_round.state == State.DEMONSTRATIONS:
         return f"{demonstrations_of(loop_round):,}", f"of {project.demonstrations_target:,} wanted"
-    return f"{Demonstration.objects.filter(project=project, superseded_by=None).count():,}", "written by labelers"
+    return f"{Demonstration.objects.filter(project=project, supersedes=None).count():,}", "written by labelers"
 
 
 def sft_facts(project: Project, loop_round: Round | None) -> tuple[str, str]:
@@ -162,7 +162,7 @@ def sft_facts(project: Project, loop_round: Round | None) -> tuple[str, str]:
 
 
 def ranking_facts(project: Project, loop_round: Round | None) -> tuple[str, str]:
-    total = Ranking.objects.filter(project=project, superseded_by=None, late=False).count()
+    total = Ranking.objects.filter(project=project, supersedes=None, late=False).count()
     if loop_round is None or loop_round.state in (State.DEMONSTRATIONS, State.SFT):
         return f"{total:,}", "after the first policy"
     if loop_round.state == State.SAMPLE:

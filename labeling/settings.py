@@ -272,6 +272,9 @@ RUN_HEARTBEAT_SECONDS = float(env("RUN_HEARTBEAT_SECONDS", "10"))
 RUN_FENCE_SECONDS = RUN_LEASE_SECONDS * 0.75  # without a renewal for this long a supervisor ends its own trainer
 RUN_CANCEL_GRACE_SECONDS = float(env("RUN_CANCEL_GRACE_SECONDS", "30"))
 RUN_START_SECONDS = float(env("RUN_START_SECONDS", "600"))  # until a trainer has opened metrics.jsonl
+TORCHRUN_OPTIONS = env(
+    "TORCHRUN_OPTIONS", ""
+).split()  # several hosts: --nnodes 2 --rdzv-backend c10d --rdzv-endpoint …
 RUN_DEVICES = env_list("RUN_DEVICES", "auto")  # one run per device named here; auto: every GPU, else cpu:0
 
 # ---- Celery: messages are wake-ups, rows are the truth

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from training import adapters
+from training import adapters, distributed, sharding
 from training.attention import Hidden, Mask, attention_of
 from training.chat import encode_answer, encode_demonstration, encode_prompt, end_id
 from training.checkpointing import fingerprint
@@ -140,7 +140,7 @@ class Backbone:
         self.full = True
         self.active = name
         self.model.float().requires_grad_(True)
-        return dict(self.model.named_parameters())
+        return sharding.shard(self) if config.shard else dict(self.model.named_parameters())
 
     @contextmanager
     def using(self, name: str | None) -> Iterator[None]:
@@ -242,14 +242,18 @@ class Backbone:
         state = adapters.base_state(self.model)
         if not self.full:
             state |= adapters.merged_weights(self.model, name)
+        if sharding.is_sharded(self.model):
+            state = sharding.for_files(state)
         return {
             key: value.detach().to(self.dtype) if value.is_floating_point() else value for key, value in state.items()
         }
 
     def save_policy(self, folder: Path, name: str = "policy") -> None:
-        """Write a plain `transformers` directory (merged weights, tokenizer); the adapter also by itself in `adapter/`."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """Write a plain `transformers` directory (merged weights, tokenizer); the adapter also by itself in `adapter/`. Every rank calls it."""
         state = self.export_state(name)
+        if not distributed.is_first():
+            return
+        folder.mkdir(parents=True, exist_ok=True)
         if self.model.config.tie_word_embeddings:
             state.pop("lm_head.weight", None)
         self.model.config.dtype = self.dtype

@@ -24,7 +24,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from training import distributed
 from training.contracts import ContractError, canonical_json, sha256_of, verify_manifest, write_atomic, write_manifest
+from training.sharding import for_files, like
 
 KEPT = 2
 _STEP = re.compile(r"step-(\d{6,})$")
@@ -100,12 +102,16 @@ def fingerprint(folder: str | Path) -> str:
 def kept_part(run_dir: Path, name: str, make: Callable[[], Any]) -> Any:
     """What an earlier start of this run has kept under `name`, else what `make` returns (JSON), kept for later starts.
 
-    For stages without weights to train: `checkpoints/NAME.json` appears whole or not at all.
+    For stages without weights to train: `checkpoints/NAME.json` appears whole or not at all. Of several ranks the first
+    writes it; `make` has all of them meet, so that none looks for the file when it is there already.
     """
     path = run_dir / "checkpoints" / f"{name}.json"
     if not path.is_file():
-        path.parent.mkdir(exist_ok=True)
-        write_atomic(path, canonical_json(make()))
+        made = make()
+        if distributed.is_first():
+            path.parent.mkdir(exist_ok=True)
+            write_atomic(path, canonical_json(made))
+        distributed.wait()
     return json.loads(path.read_text(encoding="utf-8"))
 
 
@@ -130,7 +136,7 @@ class ResumePoint:
             )
         with torch.no_grad():
             for name, tensor in weights.items():
-                tensor.copy_(saved[name])
+                tensor.copy_(like(saved[name], tensor))
         if optimizer is not None:
             _load_optimizer(self.folder, optimizer)
         _load_random(self.folder)
@@ -146,10 +152,15 @@ def save_resume_point(
 ) -> Path:
     """Write `checkpoints/step-NNNNNN` atomically and keep the newest two. `extra` must be JSON."""
     folder = run_dir / "checkpoints" / f"step-{step:06d}"
+    whole_weights = for_files(weights)
+    state = _optimizer_state(optimizer) if optimizer is not None else None
+    if not distributed.is_first():
+        return folder
     with new_directory(folder, step=step) as staging:
-        save_file({name: _plain(tensor) for name, tensor in weights.items()}, staging / "weights.safetensors")
-        if optimizer is not None:
-            _save_optimizer(staging, optimizer)
+        save_file(whole_weights, staging / "weights.safetensors")
+        if state is not None:
+            save_file(state[0], staging / "optimizer.safetensors")
+            (staging / "optimizer.json").write_text(json.dumps(state[1]), encoding="utf-8")
         _save_random(staging)
         (staging / "state.json").write_text(json.dumps({"step": step, "extra": extra or {}}), encoding="utf-8")
     for old in _steps(run_dir)[KEPT:]:
@@ -175,30 +186,22 @@ def _steps(run_dir: Path) -> list[Path]:
     return sorted(found, key=lambda path: int(path.name.removeprefix("step-")), reverse=True)
 
 
-def _plain(tensor: Tensor) -> Tensor:
-    return tensor.detach().to("cpu", copy=True).contiguous()
-
-
-def _save_optimizer(folder: Path, optimizer: torch.optim.Optimizer) -> None:
+def _optimizer_state(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
     state = optimizer.state_dict()
-    tensors, scalars = {}, {}
-    for index, slots in state["state"].items():
-        for name, value in slots.items():
-            if isinstance(value, Tensor):
-                tensors[f"{index}.{name}"] = _plain(value)
-            else:
-                scalars[f"{index}.{name}"] = value
-    save_file(tensors, folder / "optimizer.safetensors")
-    (folder / "optimizer.json").write_text(
-        json.dumps({"param_groups": state["param_groups"], "scalars": scalars}), encoding="utf-8"
-    )
+    slots = {f"{index}.{name}": value for index, own in state["state"].items() for name, value in own.items()}
+    tensors = {name: value for name, value in slots.items() if isinstance(value, Tensor)}
+    scalars = {name: value for name, value in slots.items() if not isinstance(value, Tensor)}
+    return for_files(tensors), {"param_groups": state["param_groups"], "scalars": scalars}
 
 
 def _load_optimizer(folder: Path, optimizer: torch.optim.Optimizer) -> None:
     saved = json.loads((folder / "optimizer.json").read_text(encoding="utf-8"))
     state: dict[int, dict[str, Any]] = {}
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     for key, value in {**load_file(folder / "optimizer.safetensors"), **saved["scalars"]}.items():
         index, name = key.split(".", 1)
+        if isinstance(value, Tensor) and value.dim():  # not the step count
+            value = like(value, weights[int(index)])
         state.setdefault(int(index), {})[name] = value
     for group in saved["param_groups"]:
         group["betas"] = tuple(group["betas"])

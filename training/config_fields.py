@@ -124,6 +124,9 @@ class TrainConfig(Config):
     schedule: str = opt("cosine", "after warm-up: constant, or cosine to a tenth", choices=("constant", "cosine"))
     weight_decay: float = opt(0.0, "AdamW weight decay", low=0.0, high=10.0)
     max_grad_norm: float = opt(1.0, "gradients are clipped to this norm", low=0.0001, high=1e6)
+    shard: bool = opt(
+        False, "spread weights and optimiser over the processes (FSDP2); for tuning 'full'", group="machine"
+    )
     micro_tokens: int = opt(
         4096, "padded tokens in one forward pass", low=16, high=100_000_000, unit="tokens", group="machine"
     )
@@ -135,3 +138,8 @@ class TrainConfig(Config):
         unit="steps",
         group="machine",
     )
+
+    def validate(self) -> None:
+        super().validate()
+        if self.shard and self.tuning != "full":
+            raise ConfigError("shard", "is for tuning 'full'; an adapter is small enough for every process to hold")

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from training import distributed
 from training.agreement import agreement
 from training.answers import answer_statistics, measure
 from training.backbone import Backbone, load_backbone
@@ -58,7 +59,9 @@ def train(session: Session) -> Metrics:
         session.log(1, **numbers_of("reward", report["reward"]))
     if prompts:
         report |= judge_policy(session, reward, prompts, done=bool(rankings), parts=parts)
-    (session.staging / "report.json").write_text(json.dumps(report, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    if session.writes:
+        text = json.dumps(report, indent=1, sort_keys=True) + "\n"
+        (session.staging / "report.json").write_text(text, encoding="utf-8")
     return {
         name: value
         for part in ("reward", "policy", "reference", "comparison")
@@ -76,7 +79,8 @@ def judge_reward(session: Session, reward: RewardModel, records: Sequence[Rankin
     """Accuracy (ties in score count ½) with interval, calibration and the rest of `agreement`."""
     config: EvaluateConfig = session.config
     rows = ranking_rows(records, reward.backbone.tokenizer, min(config.max_tokens, reward.backbone.context_length))
-    return agreement(reward.score_rankings(rows), rows, seed=session.spec.seed)
+    scores = distributed.in_shares(rows, [row.longest * len(row.completions) for row in rows], reward.score_rankings)
+    return agreement(scores, rows, seed=session.spec.seed)
 
 
 # ---------------------------------------------------------------- policy against reference
@@ -95,18 +99,26 @@ def judge_policy(
     seeds = [row_seed(session.spec.seed, name, number) for name, number in zip(names, numbers, strict=True)]
 
     def answers_of(side: str, model: Backbone) -> list[Sampled]:
-        def sample() -> list[dict[str, Any]]:
-            decoding = Decoding(config.max_new_tokens, config.temperature)
+        def sample(own: list[int]) -> list[dict[str, Any]]:
+            chosen = [prompts[at] for at in own], Decoding(config.max_new_tokens, config.temperature)
+            own_seeds, own_names = [seeds[at] for at in own], [names[at] for at in own]
             found = generate(
-                model, prompts, decoding, seeds, batch_rows=config.batch_rows, names=names, check=session.check_stop
+                model, *chosen, own_seeds, batch_rows=config.batch_rows, names=own_names, check=session.check_stop
             )
-            session.count(sum(len(answer.ids) for answer in found))
             return [{"ids": one.ids, "logprobs": one.logprobs_T.tolist(), "finished": one.finished} for one in found]
 
-        rows = kept_part(session.run_dir, f"{side}-answers", sample)
+        def sample_all() -> list[dict[str, Any]]:
+            return distributed.in_shares(list(range(len(prompts))), [len(ids) for ids in prompts], sample)
+
+        rows = kept_part(session.run_dir, f"{side}-answers", sample_all)
+        session.count(sum(len(row["ids"]) for row in rows))
         return [Sampled(row["ids"], torch.tensor(row["logprobs"]), None, row["finished"]) for row in rows]
 
     answers = {"policy": answers_of("policy", policy)}
+    if not session.writes:  # the first rank alone looks at them
+        for path in session.inputs("reference"):
+            answers_of("reference", load_backbone(path, device=session.device, dtype=session.dtype))
+        return {}
     report: dict[str, Any] = {"policy": describe(policy, prompts, answers["policy"], reward, config)}
     session.log(done + 1, **numbers_of("policy", report["policy"]))
     backbones = {"policy": policy}

@@ -17,11 +17,21 @@ FILES = ("metrics", "samples")
 
 
 class Journal:
-    """The two growing files of a run. `position` (from `position()` of an earlier process) says where to go on; None = empty."""
+    """The two growing files of a run. `position` (from `position()` of an earlier process) says where to go on; None = empty.
 
-    def __init__(self, run_dir: Path, position: dict[str, int] | None = None, writers: Sequence[Writer] = ()) -> None:
+    A `quiet` one, of a rank that does not write, checks the numbers and keeps none.
+    """
+
+    def __init__(
+        self,
+        run_dir: Path,
+        position: dict[str, int] | None = None,
+        writers: Sequence[Writer] = (),
+        *,
+        quiet: bool = False,
+    ) -> None:
         self._files: dict[str, IO[str]] = {}
-        for name in FILES:
+        for name in () if quiet else FILES:
             path = run_dir / f"{name}.jsonl"
             path.touch()
             os.truncate(path, min(position[name], path.stat().st_size) if position else 0)
@@ -76,6 +86,8 @@ class Journal:
         self._write("samples", row)
 
     def _write(self, name: str, row: dict[str, Any]) -> None:
+        if name not in self._files:
+            return
         self._files[name].write(canonical_json(row) + "\n")
         self._files[name].flush()
 

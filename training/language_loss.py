@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from training import distributed, sharding
 from training.backbone import Backbone
 from training.batches import micro_batches
 from training.chat import TokenRow
@@ -46,6 +47,18 @@ def batches_of(backbone: Backbone, rows: Sequence[PackedRow], micro_tokens: int)
         yield packed_batch(chosen, backbone.pad_id, backbone.device, flex=uses_flex(backbone))
 
 
+def shared_batches(
+    backbone: Backbone, rows: Sequence[PackedRow], micro_tokens: int
+) -> Iterator[tuple[PackedBatch, float]]:
+    """This rank's share of the rows in micro-batches, each with its weight (see `sharding.evened`)."""
+    own = [rows[at] for at in distributed.share([len(row.ids) for row in rows])]
+    return sharding.evened(
+        batches_of(backbone, own, micro_tokens),
+        lambda: next(batches_of(backbone, rows[:1], micro_tokens)),
+        backbone.model,
+    )
+
+
 def loss_sum(backbone: Backbone, batch: PackedBatch) -> Tensor:
     """-Σ log π over the batch's learned tokens."""
     hidden = backbone.run_bottom(batch.ids_BT, batch.mask, batch.positions_BT)
@@ -53,14 +66,14 @@ def loss_sum(backbone: Backbone, batch: PackedBatch) -> Tensor:
 
 
 def accumulate(backbone: Backbone, rows: Sequence[PackedRow], micro_tokens: int) -> float:
-    """Add the gradient of the mean loss over all learned tokens of `rows`, whatever the micro-batches; return that loss."""
+    """Add the gradient of the mean loss over all learned tokens of `rows`, whatever the micro-batches and ranks; return that loss."""
     tokens = max(1, learned_tokens(rows))
     loss = torch.zeros((), device=backbone.device)
-    for batch in batches_of(backbone, rows, micro_tokens):
-        part = loss_sum(backbone, batch) / tokens
+    for batch, weight in shared_batches(backbone, rows, micro_tokens):
+        part = weight * loss_sum(backbone, batch) / tokens
         part.backward()
         loss += part.detach()
-    return float(loss)
+    return float(distributed.total(loss))
 
 
 @torch.no_grad()
@@ -69,4 +82,7 @@ def mean_loss(backbone: Backbone, rows: Sequence[PackedRow], micro_tokens: int) 
     tokens = learned_tokens(rows)
     if not tokens:
         return None
-    return sum(float(loss_sum(backbone, batch)) for batch in batches_of(backbone, rows, micro_tokens)) / tokens
+    loss = torch.zeros((), device=backbone.device, dtype=torch.float64)
+    for batch, weight in shared_batches(backbone, rows, micro_tokens):
+        loss += weight * loss_sum(backbone, batch)
+    return float(distributed.total(loss)) / tokens

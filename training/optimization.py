@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import nn
 
+from training import distributed, sharding
 from training.configs import TrainConfig
 
 BETAS = (0.9, 0.95)  # Ouyang et al. 2022, appendix C
@@ -52,10 +53,23 @@ def optimizer_step(optimizer: torch.optim.Optimizer, step: int, total: int, conf
     for group in optimizer.param_groups:
         group["lr"] = group["peak"] * factor
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-    norm = nn.utils.clip_grad_norm_(weights, config.max_grad_norm)
+    norm = clip_gradients(weights, config.max_grad_norm)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    return float(optimizer.param_groups[0]["lr"]), float(norm)
+    return float(optimizer.param_groups[0]["lr"]), norm
+
+
+def clip_gradients(weights: Sequence[nn.Parameter], max_norm: float) -> float:
+    """Sum the gradients over the ranks, then scale them together to a norm of at most `max_norm`; return the norm before."""
+    distributed.sum_gradients(weights)
+    kinds = [[one for one in weights if sharding.is_spread(one) is spread] for spread in (False, True)]
+    if not kinds[1]:
+        return float(nn.utils.clip_grad_norm_(weights, max_norm))
+    norms = [nn.utils.get_total_norm([one.grad for one in kind if one.grad is not None]) for kind in kinds]
+    norm = torch.stack([sharding.whole(part) for part in norms]).norm()
+    for kind in kinds:
+        nn.utils.clip_grads_with_norm_(kind, max_norm, norm.to(kind[0].device) if kind else norm)
+    return float(norm)
 
 
 @lru_cache(maxsize=4)

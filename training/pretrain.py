@@ -11,6 +11,7 @@ import random
 import sys
 from collections.abc import Sequence
 
+from training import distributed, sharding
 from training.backbone import Backbone
 from training.chat import TokenRow
 from training.configs import ConfigError, PretrainConfig
@@ -36,7 +37,8 @@ def train(session: Session) -> Metrics:
         raise ContractError("data.documents has no row of split 'train'")
     sources = sorted({record.source for record in parts["train"]})
     texts = (record.text for record in parts["train"])
-    tokenizer = new_tokenizer(texts, config, session.run_dir / "tokenizer.json")
+    with distributed.first_before_others():
+        tokenizer = new_tokenizer(texts, config, session.run_dir / "tokenizer.json")
     documents = {
         source: document_tokens([r for r in parts["train"] if r.source == source], tokenizer, END_OF_TEXT)
         for source in sources
@@ -168,7 +170,10 @@ def show(session: Session, backbone: Backbone, documents: Sequence[list[int]], *
     """Write greedy continuations of a few documents' openings to samples.jsonl."""
     openings = [document[:OPENING] for document in documents]
     room = min(48, backbone.context_length - OPENING)
-    answers = generate(backbone, openings, Decoding(room, temperature=0.0), [0] * len(openings))
+    with sharding.gathered(backbone.model):
+        if not session.writes:
+            return
+        answers = generate(backbone, openings, Decoding(room, temperature=0.0), [0] * len(openings))
     for opening, answer in zip(openings, answers, strict=True):
         prompt = str(backbone.tokenizer.decode(opening))
         session.sample(step, prompt=prompt, text=answer_text(backbone, answer), tokens=len(answer.ids))

@@ -1,13 +1,15 @@
-"""One step on a batch of rankings: its loss and gradient, the same whatever the micro-batches."""
+"""One step on a batch of rankings: its loss and gradient, the same whatever the micro-batches and ranks."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
+from training import distributed, sharding
 from training.agreement import accuracy
+from training.batches import ScoreBatch, packed_length
 from training.configs import RewardConfig
 from training.losses import ranking_loss
 from training.records import RankingRow
@@ -19,23 +21,37 @@ def accumulate(model: RewardModel, rows: Sequence[RankingRow], config: RewardCon
     total = {"prompt": len(rows), "pair": sum(row.pairs for row in rows)}[config.weighting]
     loss = torch.zeros((), device=model.backbone.device)
     scores: dict[int, Tensor] = {}
-    for group, batch in ranking_batches(
-        rows, model.backbone, config.micro_tokens, config.pack, config.packed_attention
-    ):
+    for group, batch, weight in shared_batches(model, rows, config):
         parts = model.read(batch).split([len(rows[at].completions) for at in group])
         terms = [ranking_term(scores_K, rows[at], config) for scores_K, at in zip(parts, group, strict=True)]
-        part = torch.stack(terms).sum() / total
+        part = weight * torch.stack(terms).sum() / total
         part.backward()
         loss += part.detach()
-        scores.update(zip(group, (scores_K.detach() for scores_K in parts), strict=True))
-    flat = torch.cat([scores[at] for at in range(len(rows))]).cpu()
+        if weight:
+            scores.update(zip(group, (scores_K.detach() for scores_K in parts), strict=True))
+    flat = torch.cat(distributed.gathered({at: scores_K.cpu() for at, scores_K in scores.items()}))
     ordered = [part.tolist() for part in flat.split([len(row.completions) for row in rows])]
     return {
-        "reward/loss": float(loss),
+        "reward/loss": float(distributed.total(loss)),
         "reward/accuracy": accuracy(ordered, rows),
         "reward/score_mean": float(flat.mean()),
         "reward/score_std": float(flat.std(correction=0)),
     }
+
+
+def shared_batches(
+    model: RewardModel, rows: Sequence[RankingRow], config: RewardConfig
+) -> Iterator[tuple[list[int], ScoreBatch, float]]:
+    """This rank's share of the rankings in micro-batches: their indices, the batch, its weight (see `sharding.evened`)."""
+
+    def batches(chosen: Sequence[int]) -> Iterator[tuple[list[int], ScoreBatch]]:
+        own = [rows[at] for at in chosen]
+        found = ranking_batches(own, model.backbone, config.micro_tokens, config.pack, config.packed_attention)
+        return (([chosen[at] for at in group], batch) for group, batch in found)
+
+    own = batches(distributed.share([packed_length(row) for row in rows]))
+    for (group, batch), weight in sharding.evened(own, lambda: next(batches([0])), model.backbone.model):
+        yield group, batch, weight
 
 
 def ranking_term(scores_K: Tensor, row: RankingRow, config: RewardConfig) -> Tensor:

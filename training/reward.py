@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from training import sharding
 from training.backbone import Backbone, load_backbone
 from training.configs import ConfigError, RewardConfig
 from training.feature_cache import FeatureCache
@@ -70,7 +71,8 @@ def train(session: Session) -> Metrics:
             session.end_step(step, weights=saved, optimizer=optimizer, extra=kept)
         if not trial.steps:
             finish(session, model, data, trial, kept, shelf)
-    return publish(session, model, data, trials, kept, shelf)
+    with sharding.gathered(backbone.model):
+        return publish(session, model, data, trials, kept, shelf)
 
 
 def build(session: Session, backbone: Backbone) -> tuple[RewardModel, Weights]:
@@ -140,13 +142,14 @@ def finish(
     """The end of a trial: fit the head exactly if asked, measure on held-out rankings, keep the weights if they are good."""
     row = kept["trials"][trial.number]
     if session.config.head_l2:
-        fit_exactly(session, model, trial, kept, row)
+        with sharding.gathered(model.backbone.model):
+            fit_exactly(session, model, trial, kept, row)
     report = evaluate(session, model, data.valid, step=trial.last, split="valid" if trial.candidate else "curve")
     row |= {name: report[name] for name in ("accuracy", "accuracy_ci95", "log_loss")}
     row["pairs"] = sum(ranking.pairs for ranking in trial.rows)
     if shelf and trial.candidate:
         shelf.offer(trial.number, kept["trials"], kept["shelf"])
-    if model.features:
+    if model.features and session.writes:
         model.features.save()
 
 

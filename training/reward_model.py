@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import AutoModelForSequenceClassification
 
-from training import adapters
+from training import adapters, distributed
 from training.backbone import Backbone, load_backbone
 from training.contracts import ContractError, canonical_json, write_atomic
 from training.reward_ensemble import RewardEnsemble, read_members, write_members
@@ -32,6 +32,8 @@ def save_reward(reward: RewardModel, folder: Path, *, adapter: str, facts: dict[
     config.dtype = backbone.dtype
     config.pad_token_id = _pad_for_classification(backbone)
     state = backbone.export_state(adapter)
+    if not distributed.is_first():
+        return
     prefix = backbone.model.base_model_prefix + "."
     state = {key: value for key, value in state.items() if key.startswith(prefix)}
     state["score.weight"] = reward.head.weight.detach()

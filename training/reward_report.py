@@ -10,7 +10,9 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from training import distributed, sharding
 from training.agreement import agreement, flat_numbers
+from training.batches import packed_length
 from training.configs import RewardConfig
 from training.contracts import write_atomic
 from training.records import RankingRow
@@ -29,7 +31,14 @@ def evaluate(
     session: Session, model: RewardModel, rows: Sequence[RankingRow], *, step: int, split: str = "valid"
 ) -> dict[str, Any]:
     """Agreement with held-out rankings, logged under `split`."""
-    report = agreement(model.score_rankings(rows, pack=session.config.pack), rows, seed=session.spec.seed)
+
+    def score(chosen: Sequence[RankingRow]) -> list[list[float]]:
+        return model.score_rankings(chosen, pack=session.config.pack)
+
+    with sharding.gathered(model.backbone.model):
+        alone = model.features is not None  # kept states are wanted on every rank
+        scores = score(rows) if alone else distributed.in_shares(rows, [packed_length(row) for row in rows], score)
+    report = agreement(scores, rows, seed=session.spec.seed)
     if report["pairs"]:
         names = {"log_loss": "loss", "accuracy": "accuracy", "ece": "ece", "corr_length": "corr_length"}
         session.log(step, split, **{f"reward/{shown}": report[name] for name, shown in names.items()})
@@ -68,9 +77,10 @@ def publish(
         model.score(answers)
         table["members_spread"] = model.spread
         session.log(step, "valid", **{"reward/members_spread": model.spread})
-    if model.features:
+    if model.features and session.writes:
         model.features.save()
-    write_atomic(session.staging / "agreement.json", json.dumps(table, indent=1, sort_keys=True) + "\n")
+    if session.writes:
+        write_atomic(session.staging / "agreement.json", json.dumps(table, indent=1, sort_keys=True) + "\n")
     facts = {**scale, "data_sha256": data.sha256, "seeds": [trials[number].seed for number in numbers]}
     save_reward(model, session.staging, adapter="reward", facts=facts)
     return {

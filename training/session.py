@@ -10,6 +10,7 @@ Starting the same directory again resumes from the newest checkpoint, or exits 0
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import shutil
 import signal
@@ -25,7 +26,7 @@ import torch
 from torch import Tensor
 from transformers.utils import logging as transformers_logging
 
-from training import checkpointing
+from training import checkpointing, distributed
 from training.backbone import choose_device
 from training.configs import ConfigError, TrainConfig, config_for
 from training.contracts import (
@@ -35,6 +36,7 @@ from training.contracts import (
     EXIT_OK,
     NEEDS,
     ContractError,
+    Kind,
     Result,
     RunSpec,
     read_records,
@@ -45,6 +47,7 @@ from training.journal import Journal
 from training.writers import open_writers
 
 Metrics = dict[str, Any]
+ALONE = (Kind.SAMPLE, Kind.PPO)
 
 
 class Interrupted(Exception):
@@ -62,6 +65,8 @@ class Session:
         self.should_stop = False
         self.resumed: checkpointing.ResumePoint | None = None
         self.staging: Path = run_dir / "output"  # while `publishing`, the folder that becomes output/
+        if distributed.size() > 1 and self.spec.kind in ALONE:
+            raise ContractError(f"{self.spec.kind} computes in one process; start it without torchrun")
         self._check_inputs()
         self._check_data()
         if self.config.threads:
@@ -69,12 +74,16 @@ class Session:
         random.seed(self.spec.seed)
         torch.manual_seed(self.spec.seed)
         transformers_logging.disable_progress_bar()
-        checkpointing.clear_leftovers(run_dir)
-        checkpointing.clear_leftovers(run_dir / "checkpoints")
-        (run_dir / "result.json").unlink(missing_ok=True)
+        self.writes = distributed.is_first()
+        if self.writes:
+            checkpointing.clear_leftovers(run_dir)
+            checkpointing.clear_leftovers(run_dir / "checkpoints")
+            (run_dir / "result.json").unlink(missing_ok=True)
+        distributed.wait()
         self.resumed = checkpointing.latest_resume_point(run_dir)
-        writers = open_writers(self.config, self.spec, run_dir, first_step=self.first_step)
-        self.journal = Journal(run_dir, self.resumed.extra["journal"] if self.resumed else None, writers)
+        writers = open_writers(self.config, self.spec, run_dir, first_step=self.first_step) if self.writes else []
+        position = self.resumed.extra["journal"] if self.resumed else None
+        self.journal = Journal(run_dir, position, writers, quiet=not self.writes)
 
     def __enter__(self) -> Session:
         self._handlers = {name: signal.signal(name, self._stop) for name in (signal.SIGTERM, signal.SIGINT)}
@@ -169,6 +178,7 @@ class Session:
     def restore(self, weights: Mapping[str, Tensor], optimizer: torch.optim.Optimizer | None = None) -> dict[str, Any]:
         """In a resumed run, put back weights, optimiser and random states; return what the stage kept ({} in a fresh run)."""
         if self.resumed is None:
+            distributed.same_everywhere(weights.values())
             return {}
         self.resumed.restore(weights, optimizer)
         return dict(self.resumed.extra["stage"])
@@ -182,15 +192,20 @@ class Session:
         extra: dict[str, Any] | None = None,
     ) -> None:
         """Call when a step and its logging are done: checkpoints when due; raises Interrupted when told to stop."""
+        self.should_stop = distributed.any_rank(self.should_stop)
         every = self.config.checkpoint_every if isinstance(self.config, TrainConfig) else 0
         if self.should_stop or (every and step % every == 0):
             kept = {"stage": extra or {}, "journal": self.journal.position()}
             checkpointing.save_resume_point(self.run_dir, step, weights=weights, optimizer=optimizer, extra=kept)
-        self.check_stop()
+        if self.should_stop:
+            raise Interrupted
 
     def check_stop(self) -> None:
-        """Raise Interrupted when told to stop; what was done since the last checkpoint will be done again."""
-        if self.should_stop:
+        """Raise Interrupted when told to stop; what was done since the last checkpoint will be done again.
+
+        Of several ranks none may leave alone, so all go on to the end of the step.
+        """
+        if self.should_stop and distributed.size() == 1:
             raise Interrupted
 
 
@@ -209,7 +224,7 @@ def main(train: Callable[[Session], Metrics], argv: list[str] | None = None) -> 
         return EXIT_OK
     started = time.time()
     try:
-        with Session(run_dir) as session:
+        with distributed.joined(), Session(run_dir) as session:
             return _run(session, train, started)
     except Interrupted:
         print("stopped; start it again to go on", file=sys.stderr)
@@ -225,6 +240,10 @@ def main(train: Callable[[Session], Metrics], argv: list[str] | None = None) -> 
 
 
 def _run(session: Session, train: Callable[[Session], Metrics], started: float) -> int:
+    if not session.writes:
+        train(session)
+        distributed.wait()
+        return EXIT_OK
     spec = session.spec
     facts = {"kind": NEEDS[spec.kind].writes, "stage": str(spec.kind), "run": spec.run, "name": spec.name}
     with checkpointing.new_directory(session.run_dir / "output", **facts) as staging:
@@ -239,11 +258,15 @@ def _run(session: Session, train: Callable[[Session], Metrics], started: float) 
         seconds=round(time.time() - started, 3),
     ).write(session.run_dir)
     shutil.rmtree(session.run_dir / "checkpoints", ignore_errors=True)  # nothing is left to resume
+    distributed.wait()
     return EXIT_OK
 
 
 def _fail(run_dir: Path, problem: str, started: float, status: int) -> int:
     _tell(f"error: {problem}")
+    said = run_dir / "result.json"
+    if "RANK" in os.environ and said.is_file() and said.stat().st_mtime >= started - 1.0:
+        return status  # the rank that failed first knows why; this one lost its peer
     try:
         Result(state="failed", error=problem, seconds=round(time.time() - started, 3)).write(run_dir)
     except OSError as silence:  # a full disk has no room for its own report

@@ -12,6 +12,7 @@ import math
 import sys
 from collections.abc import Sequence
 
+from training import sharding
 from training.backbone import Backbone, load_backbone
 from training.chat import encode_prompt
 from training.configs import SftConfig
@@ -86,7 +87,10 @@ def show(session: Session, backbone: Backbone, records: Sequence[DemonstrationRe
     if room < 1:
         return
     check = None if step else session.check_stop  # later on, the finished step is checkpointed first
-    answers = generate(backbone, prompts, Decoding(room, temperature=0.0), [0] * len(prompts), check=check)
+    with sharding.gathered(backbone.model):
+        if not session.writes:
+            return
+        answers = generate(backbone, prompts, Decoding(room, temperature=0.0), [0] * len(prompts), check=check)
     for record, answer in zip(records, answers, strict=True):
         text = answer_text(backbone, answer)
         session.sample(step, prompt=record.messages[-2]["content"], text=text, tokens=len(answer.ids))

@@ -14,7 +14,10 @@ AUTO = "auto"
 
 
 def admitted() -> list[str]:
-    """Names like `cpu:0`, `cuda:1`, `mps:0`; several hosts on one database put their name in front: `gpu-a/cuda:0`."""
+    """Names like `cpu:0`, `cuda:1`, `mps:0`; several hosts on one database put their name in front: `gpu-a/cuda:0`.
+
+    `cuda:0+1` lends both GPUs to one run, which then has a process on each.
+    """
     if settings.RUN_DEVICES != [AUTO]:
         return list(settings.RUN_DEVICES)
     if cards := sorted(Path("/dev").glob("nvidia[0-9]*")):
@@ -29,9 +32,9 @@ def kind_of(device: str) -> str:
     return device.rpartition("/")[2].partition(":")[0]
 
 
-def number_of(device: str) -> str:
-    """`1` of `gpu-a/cuda:1`."""
-    return device.rpartition(":")[2]
+def numbers_of(device: str) -> list[str]:
+    """`["0", "1"]` of `gpu-a/cuda:0+1`."""
+    return device.rpartition(":")[2].split("+")
 
 
 def suitable(wanted: str) -> list[str]:
@@ -45,5 +48,5 @@ def holders() -> dict[str, Run]:
 
 
 def visible_to(device: str) -> dict[str, str]:
-    """The environment that lets a trainer see its own device and no other GPU."""
-    return {"CUDA_VISIBLE_DEVICES": number_of(device) if kind_of(device) == "cuda" else ""}
+    """The environment that lets a trainer see its own devices and no other GPU."""
+    return {"CUDA_VISIBLE_DEVICES": ",".join(numbers_of(device)) if kind_of(device) == "cuda" else ""}

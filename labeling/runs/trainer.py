@@ -52,6 +52,18 @@ def environment(*, token: str, device: str) -> dict[str, str]:
     }
 
 
+def command(folder: Path, *, kind: str, device: str) -> list[str]:
+    """How the stage is started: by itself, or on a device of several (`cuda:0+1`) by torchrun with a process for each.
+
+    TORCHRUN_OPTIONS adds hosts and their meeting point; whoever runs the other hosts starts the same line there.
+    """
+    processes = len(devices.numbers_of(device))
+    if processes == 1 and not settings.TORCHRUN_OPTIONS:
+        return [settings.TRAINING_PYTHON, "-m", f"training.{kind}", str(folder)]
+    options = ["--nproc-per-node", str(processes), *settings.TORCHRUN_OPTIONS]
+    return [settings.TRAINING_PYTHON, "-m", "training.launch", *options, kind, str(folder)]
+
+
 class Trainer:
     """One running stage. Construct it to start it; `end()` leaves nothing of it behind."""
 
@@ -59,7 +71,7 @@ class Trainer:
         self.switch = DeadMansSwitch(token)
         with (folder / "log.txt").open("ab") as log:
             self.popen = subprocess.Popen(
-                [settings.TRAINING_PYTHON, "-m", f"training.{kind}", str(folder)],
+                command(folder, kind=kind, device=device),
                 cwd=folder,
                 env=environment(token=token, device=device),
                 stdin=subprocess.DEVNULL,

@@ -1,0 +1,80 @@
+"""The gradient of one step of a stage, on as many processes as torchrun has started; the first writes it to a file.
+
+torchrun --nproc-per-node 2 -m tests.training.ranks MODEL FILE
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from tests.training.run_directories import demonstrations, rankings
+from training import distributed, ranking_steps, sharding
+from training.backbone import load_backbone
+from training.configs import RewardConfig, SftConfig
+from training.contracts import DemonstrationRecord, RankingRecord
+from training.language_loss import accumulate, arrange, mean_loss
+from training.optimization import clip_gradients
+from training.records import demonstration_rows, ranking_rows
+from training.reward_scoring import RewardModel, new_head
+
+CPU = {"device": torch.device("cpu"), "dtype": torch.float32}
+
+
+def gradients(model: Path, **tuning: object) -> dict[str, torch.Tensor]:
+    """Losses, gradient norms and gradients of SFT and of the reward model, in small micro-batches."""
+    found = {**of_sft(model, **tuning), **of_reward(model, **tuning)}
+    return {name: x if isinstance(x, torch.Tensor) else torch.tensor(float(x)) for name, x in found.items()}
+
+
+def of_sft(model, **tuning):
+    backbone = load_backbone(model, **CPU)
+    torch.manual_seed(0)
+    weights = backbone.tune(SftConfig(**tuning))
+    stir(weights)
+    records = [DemonstrationRecord.parse(row) for row in demonstrations(7)]
+    rows = arrange(backbone, demonstration_rows(records, backbone.tokenizer, 512), "never")
+    found = {"sft.loss": accumulate(backbone, rows, 60), "sft.valid": mean_loss(backbone, rows[:3], 60)}
+    return found | finished("sft", list(weights.items()))
+
+
+def of_reward(model, **tuning):
+    backbone = load_backbone(model, **CPU)
+    torch.manual_seed(0)
+    config = RewardConfig(micro_tokens=120, **tuning)
+    weights = backbone.tune(config, "reward")
+    stir(weights)
+    head = new_head(backbone.hidden_size, torch.device("cpu"))
+    scorer = RewardModel(backbone, head, adapter="reward")
+    rows = ranking_rows([RankingRecord.parse(row) for row in rankings(5)], backbone.tokenizer, 512)
+    numbers = ranking_steps.accumulate(scorer, rows, config)
+    found = {f"reward.{name}": number for name, number in numbers.items()}
+    return found | finished("reward", [*weights.items(), ("head", head.weight)])
+
+
+def stir(weights):
+    """An adapter starts by adding nothing, which would leave half of its gradient at zero."""
+    with torch.no_grad():
+        for name, weight in weights.items():
+            if "lora_B" in name:
+                weight.normal_(std=0.1)
+
+
+def finished(stage, weights):
+    norm = clip_gradients([weight for _, weight in weights], 1e9)
+    grads = {f"{stage}.{name}.grad": sharding.whole(w.grad) for name, w in weights if w.grad is not None}
+    return {f"{stage}.norm": norm, **grads}
+
+
+if __name__ == "__main__":
+    with distributed.joined():
+        assert distributed.size() == 2
+        for name, tuning in {
+            "lora": {},
+            "full": {"tuning": "full"},
+            "shard": {"tuning": "full", "shard": True},
+        }.items():
+            results = gradients(Path(sys.argv[1]), **tuning)
+            if distributed.is_first():
+                save_file(results, Path(sys.argv[2]) / f"{name}.safetensors")

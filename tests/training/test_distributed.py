@@ -1,0 +1,149 @@
+"""Two processes compute what one computes, and write one result."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.distributed import run as torchrun
+from torch.distributed.elastic.multiprocessing.api import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
+
+from tests.training.ranks import gradients
+from tests.training.run_directories import demonstrations, lines, make_run, numbers
+from training import distributed, launch, sft
+from training.configs import ConfigError, SftConfig, config_for
+from training.contracts import EXIT_BAD_SPEC, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, Kind, Result, verify_manifest
+from training.session import main
+
+
+def test_gradients_of_two_processes_are_those_of_one(tiny_dir: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += ["-m", "tests.training.ranks", str(tiny_dir), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    lora, full = gradients(tiny_dir), gradients(tiny_dir, tuning="full")
+    for kind, expected in (("lora", lora), ("full", full), ("shard", full)):
+        found = load_file(tmp_path / f"{kind}.safetensors")
+        assert set(found) == set(expected)
+        for name, value in expected.items():
+            assert (found[name] - value).norm() <= 1e-5 * value.norm(), (kind, name)
+            assert value.norm() > 0 or "accuracy" in name, name
+
+
+def stage(run: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "training.launch", "--nproc-per-node", "2", "sft", str(run)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_sharded_run_stops_goes_on_and_ends_like_one_process(tiny_dir: Path, tmp_path: Path) -> None:
+    def prepare(name: str, **config: Any) -> Path:
+        data = {"demonstrations": demonstrations(10, valid=3)}
+        config = {"tuning": "full", "batch_size": 3, "epochs": 20, "schedule": "constant"} | config
+        return make_run(tmp_path / name, Kind.SFT, config=config, inputs={"policy": tiny_dir}, data=data)
+
+    alone, many = prepare("alone"), prepare("many", shard=True)
+    process = stage(many)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if (many / "metrics.jsonl").exists() and len((many / "metrics.jsonl").read_text().splitlines()) > 4:
+            break
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    _, told = process.communicate(timeout=100)
+    assert process.returncode == EXIT_INTERRUPTED, told
+    (kept,) = (many / "checkpoints").glob("step-*")
+    assert 0 < int(kept.name.removeprefix("step-")) < 60
+    process = stage(many)
+    _, told = process.communicate(timeout=200)
+    assert process.returncode == EXIT_OK, told
+
+    assert main(sft.train, [str(alone)]) == EXIT_OK
+    assert verify_manifest(many / "output")["kind"] == "policy"
+    assert sorted(path.name for path in many.rglob("*")) == sorted(path.name for path in alone.rglob("*"))
+    ours, theirs = numbers(many), numbers(alone)
+    assert [(row["step"], row["split"]) for row in ours] == [(row["step"], row["split"]) for row in theirs]
+    for one, other in zip(ours[:20], theirs[:20], strict=True):  # later, rounding has had its way with Adam
+        assert one["sft/loss"] == pytest.approx(other["sft/loss"], rel=1e-3)
+    assert Result.read(many).metrics["rows"] == 7
+    assert lines(many / "samples.jsonl")[:3] == lines(alone / "samples.jsonl")[:3]
+    one, two = (load_file(folder / "output" / "model.safetensors") for folder in (alone, many))
+    assert {name: weight.shape for name, weight in one.items()} == {name: weight.shape for name, weight in two.items()}
+
+
+def test_shares_cover_everything_and_weigh_about_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    costs = [9.0, 1.0, 4.0, 4.0, 2.0, 7.0, 3.0]
+    monkeypatch.setattr(distributed, "size", lambda: 3)
+    parts = []
+    for rank in range(3):
+        monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
+        parts.append(distributed.share(costs))
+    assert parts == [[0, 1], [5, 6], [2, 3, 4]]
+    assert [sum(costs[at] for at in part) for part in parts] == [10.0, 10.0, 10.0]
+
+
+def test_one_process_needs_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with distributed.joined():
+        assert (distributed.rank(), distributed.size(), distributed.is_first()) == (0, 1, True)
+        assert distributed.share([3.0, 1.0]) == [0, 1]
+        assert distributed.in_shares("ab", [1.0, 2.0], lambda own: [one * 2 for one in own]) == ["aa", "bb"]
+        x = torch.ones(2)
+        assert distributed.total(x) is x
+
+
+def test_sharding_is_refused_where_it_has_no_use(tiny_dir: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="shard: is for tuning 'full'; an adapter is small enough"):
+        config_for("sft", {"shard": True})
+    assert SftConfig.from_dict({"shard": True, "tuning": "full"}).shard
+    config = {"shard": True, "tuning": "full"}
+    data = {"demonstrations": demonstrations(2)}
+    run = make_run(tmp_path / "run", Kind.SFT, config=config, inputs={"policy": tiny_dir}, data=data)
+    assert main(sft.train, [str(run)]) == EXIT_BAD_SPEC
+    assert "shard: there is one process only; start several with torchrun" in Result.read(run).error
+
+
+def failing(code: int) -> ChildFailedError:
+    failure = ProcessFailure(local_rank=1, pid=1, exitcode=code, error_file="")
+    return ChildFailedError("stage", {1: failure})
+
+
+@pytest.mark.parametrize(
+    ("raised", "status"),
+    [
+        (None, EXIT_OK),
+        (failing(EXIT_BAD_SPEC), EXIT_BAD_SPEC),
+        (failing(-9), EXIT_FAILED),
+        (SignalException("told to stop", signal.SIGTERM), EXIT_INTERRUPTED),
+    ],
+)
+def test_the_launcher_ends_with_the_status_of_the_stage(
+    raised: Exception | None, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Any] = []
+
+    def run(arguments: Any) -> None:
+        started.append(arguments)
+        if raised:
+            raise raised
+
+    monkeypatch.setattr(torchrun, "run", run)
+    assert launch.main(["--nproc-per-node", "3", "reward", "runs/r"]) == status
+    (arguments,) = started
+    assert (arguments.nproc_per_node, arguments.standalone) == ("3", True)
+    assert (arguments.module, arguments.training_script) == (True, "training.reward")
+    assert arguments.training_script_args == ["runs/r"]
+    many = ["--nnodes", "2", "--rdzv-backend", "c10d", "--rdzv-endpoint", "h:1", "sft", "r"]
+    assert launch.main(many) == status
+    assert (started[1].nnodes, started[1].rdzv_endpoint, started[1].standalone) == ("2", "h:1", False)
+
+
+def test_the_launcher_tells_how_it_is_used(capsys: pytest.CaptureFixture[str]) -> None:
+    assert launch.main(["--nproc-per-node", "2"]) == EXIT_BAD_SPEC
+    assert launch.main(["tune", "runs/r"]) == EXIT_BAD_SPEC
+    assert capsys.readouterr().err.count("usage: python -m training.launch") == 2

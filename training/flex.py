@@ -56,6 +56,7 @@ def packed_attention(
     **_: Any,
 ) -> tuple[Tensor, None]:
     """Attention of one layer, [B, heads, T, width] in, [B, T, heads, width] out; fewer key than query heads are shared."""
+    query, key = query.to(value.dtype), key.to(value.dtype)  # autocast leaves the rotated ones in fp32
     shared = query.shape[1] != key.shape[1]
     out = _kernel(query.device.type)(query, key, value, block_mask=attention_mask, scale=scaling, enable_gqa=shared)
     return out.transpose(1, 2).contiguous(), None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,13 +14,13 @@ from torch.nn.attention import flex_attention as torch_flex
 from torch.nn.functional import logsigmoid
 
 from tests.training.test_reward_model import gradients, relative, reward_model
-from training.backbone import Backbone
+from training.backbone import Backbone, load_backbone
 from training.batches import block_mask, completion_rows, packed_length, packed_rows, packing_pays
 from training.configs import ConfigError, RewardConfig, config_for
 from training.flex import BLOCK, attending, flex_mask
 from training.ranking_steps import ranking_term
 from training.records import RankingRow
-from training.reward_scoring import RewardModel, answers_by_prompt, uses_flex
+from training.reward_scoring import RewardModel, answers_by_prompt, new_head, uses_flex
 
 CPU = torch.device("cpu")
 
@@ -87,6 +89,27 @@ def test_flex_attention_has_the_scores_and_gradient_of_the_dense_mask(backbone: 
         assert batch.ids_BT.shape[1] == BLOCK
         torch.testing.assert_close(found[1][0], found[0][0], rtol=1e-5, atol=1e-6)
         assert relative(found[1][1], found[0][1]) <= 1e-5
+
+
+@pytest.mark.usefixtures("flex_gradients")
+def test_flex_attention_takes_the_mixed_precision_of_full_tuning(
+    tiny_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: set[torch.dtype] = set()
+
+    def kernel(*qkv: Tensor, **options: Any) -> Tensor:
+        seen.update(part.dtype for part in qkv)
+        return torch_flex.flex_attention(*qkv, **options)
+
+    monkeypatch.setattr("training.flex._kernel", lambda _: kernel)
+    backbone = load_backbone(tiny_dir, device=CPU, dtype=torch.bfloat16)
+    backbone.tune(RewardConfig(tuning="full"), "reward")
+    model = RewardModel(backbone, new_head(backbone.hidden_size, CPU), adapter="reward")
+    rows = [random_ranking(random.Random(3), 3)]
+    with torch.no_grad():
+        dense, flex = (model.read(packed_rows(rows, 0, CPU, flex=flex)) for flex in (False, True))
+    torch.testing.assert_close(flex, dense, rtol=0, atol=5e-2)
+    assert seen == {torch.bfloat16}
 
 
 def test_flex_blocks_hold_the_dense_mask_and_skip_what_nobody_sees() -> None:

@@ -11,15 +11,17 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from labeling.assignments import claim, forms, kinds, recall, selectors, skip
+from labeling.assignments import claim, forms, kinds, recall, selectors, skip, start
 from labeling.assignments.models import Slot
 from labeling.assignments.returned import returned_work
 from labeling.core.errors import LoopError, NotAllowed, NotFound
 from labeling.people.models import Role
 from labeling.projects import selectors as projects
 from labeling.projects.access import ProjectRequest, member
+from labeling.projects.models import Membership
 
-RECENT = 20
+RECENT = 5
+KEPT = 20
 
 
 @require_safe
@@ -29,6 +31,9 @@ def queue(request: ProjectRequest, slug: str) -> HttpResponse:
     mine: dict[str, Any] = {"project": request.project, "labeler": request.user}
     offers = selectors.offers(**mine)
     held = selectors.held(**mine)
+    accepted = projects.has_accepted(request.user, request.project)
+    is_contractor = request.membership.role == Role.CONTRACTOR
+    is_active = request.membership.state == Membership.State.ACTIVE
     context = {
         "held": held,
         "held_kind": kinds.named(held.kind) if held else None,
@@ -36,12 +41,16 @@ def queue(request: ProjectRequest, slug: str) -> HttpResponse:
         "done": sum(offer.done_today for offer in offers),
         "has_work": any(offer.available for offer in offers),
         "guideline": projects.current_guideline(request.project),
-        "accepted": projects.has_accepted(request.user, request.project),
+        "accepted": accepted,
+        "may_work": is_contractor and is_active and accepted and not request.project.is_paused,
         "history": selectors.history(**mine)[:RECENT],
-        "kept": selectors.kept_drafts(**mine)[:RECENT],
+        "kept": selectors.kept_drafts(**mine)[:KEPT],
         "returned": returned_work(request.project, request.user),
         "recallable": selectors.recallable(**mine),
-        "is_contractor": request.membership.role == Role.CONTRACTOR,
+        "week_seconds": start.seconds_this_week(**mine),
+        "trend": start.agreement_trend(request.project, request.user),
+        "coming_back": start.coming_back(**mine),
+        "is_contractor": is_contractor,
     }
     return render(request, "assignments/queue.html", context)
 

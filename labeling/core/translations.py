@@ -33,7 +33,7 @@ PYTHON: dict[str, Any] = {
 }
 SCRIPT: dict[str, Any] = {"t": None, "tn": (1, 2)}
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)  # no real dates in the files: the same texts give the same bytes
-PLACEHOLDER = re.compile(r"%(?:\(\w+\))?[sd]|\{\w*\}")
+PLACEHOLDER = re.compile(r"%(?:\(\w+\))?\d*[sdf]")
 
 
 def languages() -> list[str]:

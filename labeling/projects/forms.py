@@ -16,7 +16,7 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
     """Every setting, in groups; services write them."""
 
     GROUPS = (
-        ("The project", ["name", "description"]),
+        ("The project", ["name", "description", "contact", "next_work"]),
         ("Work", ["completions_per_comparison", "overlap", "lease_minutes", "daily_goal", "asks_strength"]),
         (
             gettext_noop("Control and review"),
@@ -48,6 +48,8 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = [
             "name",
             "description",
+            "contact",
+            "next_work",
             "completions_per_comparison",
             "overlap",
             "lease_minutes",
@@ -70,6 +72,8 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
             "max_kl",
         ]
         labels = {
+            "contact": _("How people get help"),
+            "next_work": _("When more work comes"),
             "completions_per_comparison": "Completions to rank at once (K)",
             "overlap": "People per task",
             "lease_minutes": "Minutes a task stays reserved",
@@ -92,6 +96,8 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
             "max_kl": "Policy may move by (KL)",
         }
         help_texts = {
+            "contact": _("An address or a person; labelers read it on their start page."),
+            "next_work": _("Such as “Mondays at 9:00 UTC”; labelers read it when nothing is left to do."),
             "completions_per_comparison": "Two to nine.",
             "overlap": "How many different people judge the same task.",
             "lease_minutes": "Renewed with every saved draft.",

@@ -6,11 +6,13 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labeling.core.errors import BadInput
 from labeling.people.models import Role
-from labeling.projects import selectors, services
+from labeling.projects import guideline_diff, selectors, services
 from labeling.projects.access import ProjectRequest, member
 from labeling.projects.forms import GuidelineForm
 
@@ -31,9 +33,24 @@ def guideline(request: ProjectRequest, slug: str, version: int | None = None) ->
         "history": history,
         "current": history[0] if history else None,
         "accepted": selectors.has_accepted(request.user, request.project),
+        "accepted_before": selectors.last_accepted(request.user, request.project),
+        "earlier": next((one for one in history if shown and one.version < shown.version), None),
         "draft_differs": draft is not None and (not history or draft.body != history[0].body),
     }
     return render(request, "projects/guideline.html", context)
+
+
+@member()
+@require_safe
+def guideline_changes(request: ProjectRequest, slug: str, version: int, since: int) -> HttpResponse:
+    """What changed from version `since` to `version`; 0 is the draft, which admins alone may see."""
+    if 0 in {version, since} and request.membership.role != Role.ADMIN:
+        raise Http404
+    before, after = (selectors.guideline_version(request.project, number) for number in (since, version))
+    if before is None or after is None or before.pk == after.pk:
+        raise Http404
+    context = {"before": before, "after": after, "lines": guideline_diff.compare(before.body, after.body)}
+    return render(request, "projects/guideline_changes.html", context)
 
 
 @member(Role.ADMIN)
@@ -55,7 +72,7 @@ def guideline_edit(request: ProjectRequest, slug: str) -> HttpResponse:
             else:
                 if "publish" in request.POST:
                     return redirect("guideline-publish", slug)
-                messages.success(request, "The draft is saved. Nobody else sees it before you publish.")
+                messages.success(request, _("The draft is saved. Nobody else sees it before you publish."))
                 return redirect("guideline-edit", slug)
     status = 400 if form.is_bound and not form.is_valid() else 200
     return render(request, "projects/guideline_edit.html", {"form": form, "preview": preview}, status=status)
@@ -67,19 +84,25 @@ def guideline_publish(request: ProjectRequest, slug: str) -> HttpResponse:
     """Say who must accept again, then publish."""
     if request.method == "POST":
         published = services.publish_guideline(project=request.project, by=request.user)
-        messages.success(request, f"Version {published.version} is published.")
+        messages.success(request, _("Version %(version)s is published.") % {"version": published.version})
         return redirect("guideline", slug)
-    _, version = services.next_guideline(project=request.project)
+    _body, version = services.next_guideline(project=request.project)
     people = selectors.members(request.project).exclude(role=Role.ENGINEER).filter(user__is_active=True).count()
     facts = [
-        f"It becomes version {version} and can never be changed; mistakes need another version.",
-        f"{people} {'person' if people == 1 else 'people'} must accept it before they get more work.",
-        "Work in progress keeps the version it was begun under.",
+        _("It becomes version %(version)s and can never be changed; mistakes need another version.")
+        % {"version": version},
+        ngettext(
+            "%(n)d person must accept it before they get more work.",
+            "%(n)d people must accept it before they get more work.",
+            people,
+        )
+        % {"n": people},
+        _("Work in progress keeps the version it was begun under."),
     ]
     context = {
-        "title": "Publish this guideline?",
+        "title": _("Publish this guideline?"),
         "facts": facts,
-        "action": "Publish",
+        "action": _("Publish"),
         "back": reverse("guideline-edit", args=[slug]),
     }
     return render(request, "components/confirm.html", context)
@@ -93,5 +116,5 @@ def guideline_accept(request: ProjectRequest, slug: str, version: int) -> HttpRe
     if found is None:
         raise Http404
     services.accept_guideline(guideline=found, user=request.user)
-    messages.success(request, "Thank you. You can begin.")
+    messages.success(request, _("Thank you. You can begin."))
     return redirect(selectors.start_page(request.membership))

@@ -26,6 +26,10 @@ class Project(models.Model):
     name = models.CharField(max_length=120)
     slug = models.SlugField(max_length=60, unique=True)
     description = models.TextField(blank=True)
+    contact = models.CharField(
+        max_length=300, blank=True, help_text="How labelers get help; they read it on their page."
+    )
+    next_work = models.CharField(max_length=300, blank=True, help_text="When more work comes, for when there is none.")
     seed = models.PositiveIntegerField(default=0, help_text="Decides the split of prompts; cannot change later.")
     is_paused = models.BooleanField(default=False, help_text="No new work is handed out.")
     created_at = models.DateTimeField(auto_now_add=True)

@@ -71,6 +71,17 @@ def published_guidelines(project: Project) -> QuerySet[Guideline]:
     return rows.annotate(accepted=Count("acceptances")).order_by("-version")
 
 
+def guideline_version(project: Project, version: int) -> Guideline | None:
+    """One version, 0 being the draft; None where there is none."""
+    return Guideline.objects.filter(project=project, version=version).first()
+
+
+def last_accepted(user: User, project: Project) -> int:
+    """The newest version that this person accepted; 0 before the first one."""
+    rows = Acceptance.objects.filter(guideline__project=project, user=user).order_by("-guideline__version")
+    return rows.values_list("guideline__version", flat=True).first() or 0
+
+
 def has_accepted(user: User, project: Project) -> bool:
     """Whether this person accepted the current guideline; False also when none is published: then there is no work."""
     current = current_guideline(project)

@@ -24,5 +24,6 @@ urlpatterns = [
     path(P + "guideline/edit/", guidelines.guideline_edit, name="guideline-edit"),
     path(P + "guideline/publish/", guidelines.guideline_publish, name="guideline-publish"),
     path(P + "guideline/<int:version>/", guidelines.guideline, name="guideline-version"),
+    path(P + "guideline/<int:version>/changes/<int:since>/", guidelines.guideline_changes, name="guideline-changes"),
     path(P + "guideline/<int:version>/accept/", guidelines.guideline_accept, name="guideline-accept"),
 ]

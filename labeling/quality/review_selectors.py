@@ -79,10 +79,12 @@ def returned_to(project: Project, labeler: User) -> list[Returned]:
 
 
 def responses(review: Review) -> list[dict[str, Any]]:
+    """The completions of a reviewed ranking, best first; none for a demonstration."""
+    return said_of(review.ranking) if review.ranking is not None else []
+
+
+def said_of(ranking: Ranking) -> list[dict[str, Any]]:
     """The completions of a ranking, best first, with place, letter as its labeler saw it, quality and flags."""
-    ranking = review.ranking
-    if ranking is None:
-        return []
     letters = {row.pk: letter for letter, row in comparisons.shown(ranking.slot).items()} if ranking.slot else {}
     ratings = {row.completion_id: row for row in ranking.ratings.all()}
     found = []

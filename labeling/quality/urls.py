@@ -2,14 +2,20 @@
 
 from django.urls import path
 
-from labeling.quality import control_views, review_views, views
+from labeling.quality import control_views, own_views, review_views, views
 
 P = "p/<slug:slug>/"
 REVIEW = P + "review/<uuid:review>/"
 CONTROLS = P + "controls/"
+OWN = P + "label/own/"
 
 urlpatterns = [
     path(P + "quality/", views.quality, name="quality"),
+    path(OWN, own_views.own_list, name="own-work"),
+    path(OWN + "hours/", own_views.own_hours, name="own-hours"),
+    path(OWN + "hours.csv", own_views.own_hours_csv, name="own-hours-csv"),
+    path(OWN + "accepted.csv", own_views.own_work_csv, name="own-work-csv"),
+    path(OWN + "<uuid:slot>/", own_views.own_piece, name="own-piece"),
     path(P + "review/", review_views.reviews, name="reviews"),
     path(P + "review/accept/", review_views.reviews_accept, name="reviews-accept"),
     path(REVIEW, review_views.review, name="review"),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django import template
 from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
 
 from labeling.core import markdown as rendering
 
@@ -24,6 +27,23 @@ def icon(name: str) -> SafeString:
 def markdown(text: str, top: int = 4) -> SafeString:
     """Model or human text as sanitised HTML; its headings begin at `<h{top}>`."""
     return mark_safe(rendering.to_html(text, int(top)))
+
+
+@register.filter
+def duration(seconds: int) -> str:
+    """Active time in words: "45 s", "12 min", "3 h 05 min"."""
+    if seconds < 60:
+        return _("%(seconds)d s") % {"seconds": seconds}
+    hours, minutes = divmod(seconds // 60, 60)
+    if not hours:
+        return _("%(minutes)d min") % {"minutes": minutes}
+    return _("%(hours)d h %(minutes)02d min") % {"hours": hours, "minutes": minutes}
+
+
+@register.filter
+def lookup(table: dict[Any, Any], key: Any) -> Any:
+    """The value under a key that is known only to the template; "" where there is none."""
+    return table.get(key, "")
 
 
 @register.filter

@@ -1,0 +1,115 @@
+"""A labeler's own record: list, one piece read-only, active hours, and both as CSV. Nobody else opens these pages."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.http import HttpResponse, StreamingHttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_safe
+
+from labeling.assignments import kinds
+from labeling.comparisons.models import Ranking
+from labeling.core.pagination import paginate
+from labeling.people.models import Role
+from labeling.projects.access import ProjectRequest, member
+from labeling.quality import own_work, review_selectors
+from labeling.quality.models import Review
+
+
+class OwnFilter(forms.Form):
+    """Filters of one's own work; they live in the address."""
+
+    kind = forms.ChoiceField(required=False, label=_("Kind"))
+    review = forms.ChoiceField(
+        required=False,
+        label=_("Review"),
+        choices=[("", _("Any")), ("none", _("Not asked for")), *Review.State.choices],
+    )
+    since = forms.DateField(required=False, label=_("From"), widget=forms.DateInput(attrs={"type": "date"}))
+    until = forms.DateField(required=False, label=_("To"), widget=forms.DateInput(attrs={"type": "date"}))
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        chosen: Any = self.fields["kind"]
+        chosen.choices = [("", _("Every kind")), *((kind.name, kind.action) for kind in kinds.every())]
+
+
+@require_safe
+@member(Role.CONTRACTOR, Role.REVIEWER)
+def own_list(request: ProjectRequest, slug: str) -> HttpResponse:
+    """What this person submitted, filtered and paged."""
+    form = OwnFilter(request.GET or None)
+    wanted = form.cleaned_data if form.is_bound and form.is_valid() else {}
+    rows = own_work.own_work(project=request.project, labeler=request.user, **wanted)
+    context = {
+        "form": form,
+        "filtered": any(wanted.values()),
+        "page": paginate(request, rows, by="submitted_at"),
+        "actions": {kind.name: kind.action for kind in kinds.every()},
+        "states": dict(Review.State.choices),
+    }
+    return render(request, "quality/own_list.html", context)
+
+
+@require_safe
+@member(Role.CONTRACTOR, Role.REVIEWER)
+def own_piece(request: ProjectRequest, slug: str, slot: UUID) -> HttpResponse:
+    """One piece of one's own work, read-only."""
+    found, work = own_work.own_piece(project=request.project, labeler=request.user, public_id=slot)
+    context = {
+        "slot": found,
+        "prompt": found.task.prompt,
+        "work": work,
+        "kind": kinds.named(found.kind),
+        "responses": review_selectors.said_of(work) if isinstance(work, Ranking) else [],
+        "review": own_work.decision(work),
+        "by_reviewer": work.labeler_id != request.user.pk,
+        "frozen": work.snapshots.exists(),  # type: ignore[union-attr]
+    }
+    return render(request, "quality/own_piece.html", context)
+
+
+@require_safe
+@member(Role.CONTRACTOR, Role.REVIEWER)
+def own_hours(request: ProjectRequest, slug: str) -> HttpResponse:
+    """Active time by day and week."""
+    found = own_work.weeks(project=request.project, labeler=request.user)
+    return render(request, "quality/own_hours.html", {"weeks": found, "number": own_work.WEEKS})
+
+
+@require_safe
+@member(Role.CONTRACTOR, Role.REVIEWER)
+def own_work_csv(request: ProjectRequest, slug: str) -> StreamingHttpResponse:
+    """Accepted work as CSV."""
+    rows = own_work.work_rows(project=request.project, labeler=request.user)
+    return streamed(rows, f"{slug}-accepted-work.csv")
+
+
+@require_safe
+@member(Role.CONTRACTOR, Role.REVIEWER)
+def own_hours_csv(request: ProjectRequest, slug: str) -> StreamingHttpResponse:
+    """Active time by day as CSV."""
+    rows = own_work.hour_rows(project=request.project, labeler=request.user)
+    return streamed(rows, f"{slug}-active-hours.csv")
+
+
+class Line:
+    """A file that hands each line back instead of keeping it."""
+
+    def write(self, text: str) -> str:
+        """The text."""
+        return text
+
+
+def streamed(rows: Iterable[tuple[Any, ...]], name: str) -> StreamingHttpResponse:
+    """Rows as a CSV download, line by line: memory stays flat."""
+    writer = csv.writer(Line())
+    lines: Iterator[Any] = (writer.writerow(row) for row in rows)
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8", headers=headers)

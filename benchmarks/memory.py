@@ -140,7 +140,7 @@ def options_of(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--side", choices=tuple(SIDES), help="measure one side in this process (used by the benchmark)")
     parser.add_argument("--run", default="", help="with --side ours: its run directory")
     parser.add_argument("--tuning", choices=("lora", "full"), default="lora", help="ours (default: %(default)s)")
-    parser.set_defaults(micro_tokens=256)
+    parser.set_defaults(device="cpu", micro_tokens=256)
     options = parser.parse_args(argv)
     ppo.check_shape(parser, options)
     return options

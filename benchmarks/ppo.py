@@ -200,7 +200,6 @@ def shape_parser(doc: str, *, updates: int) -> argparse.ArgumentParser:
         "--micro-tokens", type=int, default=4096, help="tokens in a forward pass (default: %(default)s)"
     )
     parser.add_argument("--size", choices=tuple(llama.SIZES), default="15m", help="the Llama (default: %(default)s)")
-    parser.set_defaults(device="cpu")
     return parser
 
 
@@ -219,6 +218,7 @@ def options_of(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--against", choices=("trl", "nothing"), default="trl", help="the other side (default: trl)")
     parser.add_argument("--epochs", type=int, nargs="+", default=[1, 4], help="inner epochs (default: 1 4)")
     parser.add_argument("--tuning", choices=("full", "lora"), default="full", help="ours (default: %(default)s)")
+    parser.set_defaults(device="cpu")
     options = parser.parse_args(argv)
     check_shape(parser, options)
     if min(options.epochs) < 1:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks import memory, ppo, reward
-from benchmarks.harness import environment, llama
+from benchmarks import gpu, memory, ppo, reward, sampling
+from benchmarks.harness import environment, llama, roofline
 from benchmarks.harness.clock import Clock
 from training.backbone import load_backbone, stop_ids
 
@@ -83,6 +83,55 @@ def test_memory_measures_both_sides_in_processes_of_their_own(capsys: pytest.Cap
     assert found["ours"]["before_mb"] > 100
 
 
+def test_sampling_gives_both_sides_the_same_lengths(capsys: pytest.CaptureFixture[str]) -> None:
+    sampling.main(
+        ["--size", "tiny", "--batch", "3", "--prompts", "5", "--shortest", "2", "--longest", "12", "--rounds", "1"]
+    )
+    found = last_line(capsys.readouterr().out)
+    assert found["equal"]["tokens"] == 5 * 12
+    assert found["uneven"]["tokens"] == 2 + 4 + 7 + 10 + 12
+    assert set(found["uneven"]["seconds"]) == {"ours", "transformers"}
+
+
+def test_sampling_refuses_answers_of_another_length() -> None:
+    with pytest.raises(RuntimeError, match="cannot be compared"):
+        sampling.check_lengths([[5, 6], [7]], [2, 2])
+
+
+def test_gpu_runs_as_a_smoke_test_on_a_cpu(capsys: pytest.CaptureFixture[str]) -> None:
+    shape = ["--batch", "2", "--prompt-tokens", "8", "--answer-tokens", "8", "--rounds", "1", "--against", "nothing"]
+    gpu.main(["--device", "cpu", "--size", "tiny", *shape])
+    found = last_line(capsys.readouterr().out)
+    assert found["device"] == "cpu" and found["precision"] == "float32"
+    for phase in ("sampling", "scoring", "ppo", "reward"):
+        assert found[phase]["tokens_per_second"] > 0 and found[phase]["of_bound"] > 0
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_gpu_says_when_there_is_none() -> None:
+    with pytest.raises(SystemExit, match="no CUDA device"):
+        gpu.main([])
+
+
+def test_the_roofline_counts_what_a_forward_pass_needs() -> None:
+    shape = llama.Shape(vocabulary=10, hidden=4, layers=2, heads=2, key_value_heads=1, intermediate=8, context=16)
+    weights = 2 * (2 * 16 + 2 * 4 * 2 + 3 * 4 * 8)
+    assert roofline.trunk_weights(shape) == weights
+    assert roofline.causal(2, 3) == 12
+    expected = 2 * weights * 6 + 4 * 4 * 2 * 12 + 2 * 4 * 10 * 1
+    assert roofline.forward_flops(shape, 6, roofline.causal(2, 3), logits=1) == expected
+    keys_and_values = 2 * 2 * 1 * 2 * 2 * 3 * (5 + 6)
+    assert roofline.decoding_bytes(shape, 3, 5, 2, 2) == (weights + 40) * 2 * 2 + keys_and_values
+    rates = roofline.Rates(bytes_per_second=10.0, flops_per_second=100.0)
+    assert roofline.bound_seconds(rates, flops=50.0, moved=20.0) == 2.0
+
+
+def test_trunk_weights_are_those_of_the_real_model() -> None:
+    model = llama.language_model("tiny")
+    maps = sum(weight.numel() for name, weight in model.model.layers.named_parameters() if weight.dim() == 2)
+    assert roofline.trunk_weights(llama.SIZES["tiny"]) == maps
+
+
 @pytest.mark.parametrize(
     ("benchmark", "words", "named"),
     [
@@ -91,6 +140,8 @@ def test_memory_measures_both_sides_in_processes_of_their_own(capsys: pytest.Cap
         (ppo, "--epochs 0", "--epochs must be at least 1"),
         (ppo, "--size tiny --prompt-tokens 250 --answer-tokens 20", "exceed the 256 tokens"),
         (memory, "--batch 0", "must be at least 1"),
+        (sampling, "--shortest 9 --longest 9", "--shortest must be below --longest"),
+        (gpu, "--k 1", "--k at least 2"),
     ],
 )
 def test_arguments_that_make_no_sense_are_refused(

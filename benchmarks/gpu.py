@@ -1,0 +1,258 @@
+"""Tokens per second of sampling, scoring, PPO and reward training on one device, beside its roofline and TRL.
+
+    python -m benchmarks.gpu --size 1b
+    python -m benchmarks.gpu --device cpu --size 15m        (a smoke test: figures of a GPU need a GPU)
+
+Needs the packages of a training host only (torch, transformers, peft, tokenizers, safetensors), no Django. bf16 on CUDA,
+fp32 on a CPU. The roofline is the device's own: a large copy and a large product are timed first, in this precision; a
+phase's bound is the longer of its bytes and its FLOPs at those rates, and `of_bound` is the share of it that was
+reached. `trl` is measured too when it can be imported (`reward_trl` needs TRL 1.16, `ppo_trl` TRL 1.12), on the same
+device, in turns. On CUDA it computes in bf16 by autocast where its trainer honours that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks import ppo, reward
+from benchmarks.harness import llama
+from benchmarks.harness.clock import Clock
+from benchmarks.harness.result import report
+from benchmarks.harness.roofline import (
+    Rates,
+    bound_seconds,
+    causal,
+    decoding_bytes,
+    forward_flops,
+    measured_rates,
+)
+from benchmarks.harness.run_directory import write_policy, write_reward
+from training.backbone import load_backbone
+from training.reward_model import load_reward
+from training.sampling import Decoding, generate
+from training.session import Session
+
+
+def figure(
+    clock: Clock, name: str, tokens: int, rates: Rates, *, flops: float = 0.0, moved: float = 0.0
+) -> dict[str, Any]:
+    """One phase: seconds, tokens per second, what it had to do and how near to the bound it came."""
+    seconds = clock.median(name)
+    return {
+        "seconds": round(seconds, 4),
+        "tokens_per_second": round(tokens / seconds, 1),
+        "tokens": tokens,
+        "gigaflops": round(flops / 1e9, 1),
+        "gigabytes": round(moved / 1e9, 3),
+        "of_bound": round(bound_seconds(rates, flops=flops, moved=moved) / seconds, 3),
+    }
+
+
+def measure_sampling(folder: Path, clock: Clock, rates: Rates, options: argparse.Namespace) -> dict[str, Any]:
+    """Sampled tokens per second; the bound is prefill by FLOPs plus decoding by bytes, counted together."""
+    shape, draw = llama.SIZES[options.size], random.Random(0)
+    dtype = precision(clock.device)
+    backbone = load_backbone(folder / "policy", device=clock.device, dtype=dtype)
+    prompts = [llama.words(draw, options.prompt_tokens, options.size) for _ in range(options.batch)]
+    settings = Decoding(options.answer_tokens, 0.7)
+    for turn in range(options.rounds + 1):
+        seeds = [turn * options.batch + at for at in range(options.batch)]
+        with clock.of("sampling"):
+            generate(backbone, prompts, settings, seeds, batch_rows=options.batch, compile=clock.device.type == "cuda")
+    tokens, rows = options.batch * options.answer_tokens, options.batch * options.prompt_tokens
+    flops = forward_flops(shape, rows + tokens, causal(options.batch, options.prompt_tokens), logits=tokens)
+    moved = decoding_bytes(shape, options.batch, options.prompt_tokens, options.answer_tokens, dtype.itemsize)
+    return figure(clock, "sampling", tokens, rates, flops=flops, moved=moved)
+
+
+def measure_scoring(folder: Path, clock: Clock, rates: Rates, options: argparse.Namespace) -> dict[str, Any]:
+    """Tokens per second scored by a reward model, one completion a prompt."""
+    draw = random.Random(1)
+    scorer = load_reward(
+        folder / "reward", device=clock.device, dtype=precision(clock.device), micro_tokens=options.micro_tokens
+    )
+    rows = [
+        (llama.words(draw, options.prompt_tokens, options.size), llama.words(draw, options.answer_tokens, options.size))
+        for _ in range(options.batch)
+    ]
+    for _ in range(options.rounds + 1):
+        with clock.of("scoring"):
+            scorer.score(rows)
+    length = options.prompt_tokens + options.answer_tokens
+    tokens = options.batch * length
+    flops = forward_flops(llama.SIZES[options.size], tokens, causal(options.batch, length), logits=0)
+    return figure(clock, "scoring", tokens, rates, flops=flops)
+
+
+def measure_ppo(folder: Path, clock: Clock, rates: Rates, options: argparse.Namespace) -> dict[str, Any]:
+    """Whole PPO updates, with TRL's in turns when TRL 1.12 is there; tokens are those of prompts and answers."""
+    prompts = ppo.prompts_of((options.rounds + 1) * options.batch, options.prompt_tokens, options.size)
+    run = ppo.write_session(folder / "ppo", options, epochs=1)
+    with Session(run) as session:
+        ours = ppo.Ours(session, prompts)
+
+        def update(at: int) -> None:
+            ours.update(at + 1, clock)
+
+        if theirs := trl_module("ppo_trl", options):
+            theirs.train(
+                options.size,
+                [prompt.ids for prompt in prompts],
+                batch=options.batch,
+                micro_rows=options.batch,
+                answer_tokens=options.answer_tokens,
+                epochs=1,
+                clock=clock,
+                between=update,
+            )
+        else:
+            for at in range(options.rounds + 1):
+                update(at)
+    shape, length = llama.SIZES[options.size], options.prompt_tokens + options.answer_tokens
+    answers, tokens = options.batch * options.answer_tokens, options.batch * length
+    one = forward_flops(shape, tokens, causal(options.batch, length), logits=answers)
+    passes = 3 + 3  # sampling, reference and reward score, then one forward and a backward of two
+    moved = decoding_bytes(
+        shape, options.batch, options.prompt_tokens, options.answer_tokens, precision(clock.device).itemsize
+    )
+    found = figure(clock, "ours", tokens, rates, flops=passes * one, moved=moved)
+    found["phases"] = {phase: round(clock.median(f"ours_{phase}"), 4) for phase in ("sample", "score", "train")}
+    return found | against_trl(clock)
+
+
+def measure_reward(folder: Path, clock: Clock, rates: Rates, options: argparse.Namespace) -> dict[str, Any]:
+    """Reward training steps on rankings of K completions, with TRL's pairs in turns when TRL 1.16 is there."""
+    rows = reward.rankings((options.rounds + 1) * options.rankings, options.k, options.size, options.prompt_tokens)
+    batches = [rows[start : start + options.rankings] for start in range(0, len(rows), options.rankings)]
+    classifier, ours = reward.same_models(options, clock.device, precision(clock.device))
+
+    def step(at: int) -> None:
+        with clock.of("ours"):
+            ours.step(batches[at], at + 1, len(batches))
+
+    if theirs := trl_module("reward_trl", options):
+        theirs.train(
+            classifier,
+            llama.tokenizer(options.size),
+            rows,
+            rankings_per_step=options.rankings,
+            learning_rate=reward.LEARNING_RATE,
+            clock=clock,
+            bf16=clock.device.type == "cuda",
+            between=step,
+        )
+    else:
+        for at in range(len(batches)):
+            step(at)
+    packed = options.prompt_tokens * (options.k + 1)
+    attended = causal(1, options.prompt_tokens) + options.k * (
+        causal(1, 2 * options.prompt_tokens) - causal(1, options.prompt_tokens)
+    )
+    shape, tokens = llama.SIZES[options.size], options.rankings * packed
+    flops = 3 * forward_flops(shape, tokens, options.rankings * attended, logits=0)
+    return figure(clock, "ours", tokens, rates, flops=flops) | against_trl(clock)
+
+
+def trl_module(name: str, options: argparse.Namespace) -> Any:
+    """The module that drives TRL, or None with the reason printed."""
+    if options.against == "nothing":
+        return None
+    try:
+        if name == "ppo_trl":
+            from benchmarks.peers import ppo_trl
+
+            return ppo_trl
+        from benchmarks.peers import reward_trl
+    except ImportError as problem:
+        print(f"{name}: TRL is not measured ({problem})", flush=True)
+        return None
+    return reward_trl
+
+
+def against_trl(clock: Clock) -> dict[str, Any]:
+    """TRL's seconds and the ratio to ours, when it was measured."""
+    if "trl" not in clock.seconds:
+        return {}
+    return {"trl_seconds": round(clock.median("trl"), 4), "ratio": round(clock.median("trl") / clock.median("ours"), 2)}
+
+
+def precision(device: torch.device) -> torch.dtype:
+    """bf16 on CUDA, else fp32."""
+    return torch.bfloat16 if device.type == "cuda" else torch.float32
+
+
+MEASURES = {
+    "sampling": measure_sampling,
+    "scoring": measure_scoring,
+    "ppo": measure_ppo,
+    "reward": measure_reward,
+}
+
+
+def options_of(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line; ends with a message when the device is not there."""
+    parser = ppo.shape_parser(__doc__ or "", updates=1)
+    parser.set_defaults(tuning="full", batch=64, prompt_tokens=128, answer_tokens=128, micro_tokens=16384)
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="default: %(default)s")
+    parser.add_argument("--only", choices=tuple(MEASURES), nargs="+", default=list(MEASURES), help="default: all")
+    parser.add_argument(
+        "--against", choices=("trl", "nothing"), default="trl", help="default: TRL when it is installed"
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="rounds that count (default: %(default)s)")
+    parser.add_argument("--rankings", type=int, default=4, help="per reward step (default: %(default)s)")
+    parser.add_argument("--k", type=int, default=4, help="completions per ranking (default: %(default)s)")
+    options = parser.parse_args(argv)
+    ppo.check_shape(parser, options)
+    if min(options.rounds, options.rankings) < 1 or options.k < 2:
+        parser.error("--rounds and --rankings must be at least 1, --k at least 2")
+    options.updates = options.rounds
+    if options.device == "cuda" and not torch.cuda.is_available():
+        sys.exit(
+            "error: torch sees no CUDA device here. For a smoke test: python -m benchmarks.gpu --device cpu --size 15m"
+        )
+    return options
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure the device, then every phase, and report."""
+    options = options_of(argv)
+    device = torch.device(options.device)
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+    rates = measured_rates(device, precision(device))
+    print(
+        f"copy {rates.bytes_per_second / 1e9:.1f} GB/s, product {rates.flops_per_second / 1e12:.3f} TFLOP/s", flush=True
+    )
+    found: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_policy(folder / "policy", options.size)
+        write_reward(folder / "reward", options.size)
+        for phase in options.only:
+            found[phase] = MEASURES[phase](folder, Clock(device, warmup=1), rates, options)
+            print(f"{phase}: {found[phase]}", flush=True)
+            if device.type == "cuda":
+                torch.cuda.empty_cache()
+    report(
+        {
+            **found,
+            "benchmark": "gpu",
+            "device": options.device,
+            "size": options.size,
+            "precision": str(precision(device)).removeprefix("torch."),
+            "copy_gigabytes_per_second": round(rates.bytes_per_second / 1e9, 1),
+            "product_teraflops": round(rates.flops_per_second / 1e12, 3),
+        }
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,8 @@
 import math
 import random
+from statistics import fmean
 
+import numpy as np
 import pytest
 
 from training.agreement import (
@@ -88,7 +90,20 @@ def test_the_numbers_agree_with_counting_on_random_rankings() -> None:
         rows.append(RankingRow(str(at), str(at), [1], [[1] * draw.randint(1, 5) for _ in range(k)], [draw.randint(1, 3) for _ in range(k)]))  # fmt: skip
         scores.append([draw.choice([-1.0, 0.0, 0.5, 2.0]) for _ in range(k)])
     right = total = losses = 0.0
+    taus, rhos, tops = [], [], []
     for own, row in zip(scores, rows, strict=True):
+        tops.append(fmean(row.ranks[at] == min(row.ranks) for at in range(len(own)) if own[at] == max(own)))
+        signs = [
+            np.sign(own[i] - own[j]) * np.sign(row.ranks[j] - row.ranks[i])
+            for i in range(len(own))
+            for j in range(i)
+            if row.ranks[i] != row.ranks[j]
+        ]
+        if signs:
+            taus.append(np.mean(signs))
+            # mean places by sorting, where the code counts
+            places = [[np.mean(np.flatnonzero(np.sort(side) == each)) for each in side] for side in (own, row.ranks)]
+            rhos.append(-np.corrcoef(*places)[0, 1] if len(set(own)) > 1 else 0.0)
         for i in range(len(own)):
             for j in range(i):
                 w, x = (i, j) if row.ranks[i] < row.ranks[j] else (j, i)
@@ -99,7 +114,14 @@ def test_the_numbers_agree_with_counting_on_random_rankings() -> None:
     numbers = agreement(scores, rows)
     assert (numbers["pairs"], numbers["accuracy"]) == (total, pytest.approx(right / total))
     assert numbers["log_loss"] == pytest.approx(losses / total)
-    assert sum(row["pairs"] for row in numbers["calibration"]) == total
+    assert numbers["kendall_tau"] == pytest.approx(np.mean(taus))
+    assert numbers["spearman"] == pytest.approx(np.mean(rhos))
+    assert numbers["top1"] == pytest.approx(np.mean(tops))
+    flat = [score for own in scores for score in own], [len(text) for row in rows for text in row.completions]
+    assert numbers["corr_length"] == pytest.approx(np.corrcoef(*flat)[0, 1])
+    bins = numbers["calibration"]
+    assert numbers["ece"] == pytest.approx(sum(b["pairs"] / total * abs(b["observed"] - b["predicted"]) for b in bins))
+    assert sum(row["pairs"] for row in bins) == total
     for part in ("by_distance", "by_margin", "by_length"):
         assert sum(row["pairs"] for row in numbers[part].values()) == total
         assert sum(row["pairs"] * row["accuracy"] for row in numbers[part].values()) == pytest.approx(right)

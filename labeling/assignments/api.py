@@ -52,7 +52,7 @@ class BatchSerializer(serializers.ModelSerializer[TaskBatch]):
 
 
 class BatchRequest(Strict):
-    """What to create. `checkpoints`, `k` and `purpose` are for comparisons only."""
+    """What to create. `checkpoints`, `k` and `purpose` are for comparisons, `prompt_kind` and `brief` for own prompts only."""
 
     kind = serializers.CharField()
     title = serializers.CharField(required=False, allow_blank=True)
@@ -64,6 +64,8 @@ class BatchRequest(Strict):
     checkpoints = serializers.ListField(child=serializers.UUIDField(), required=False)
     k = serializers.IntegerField(required=False)
     purpose = serializers.CharField(required=False)
+    prompt_kind = serializers.CharField(required=False)
+    brief = serializers.CharField(required=False, allow_blank=True)
 
 
 class BatchPage(serializers.Serializer[Any]):
@@ -127,6 +129,10 @@ class DraftRequest(Strict):
     token = serializers.UUIDField()
     draft = serializers.DictField()
     active_seconds = serializers.IntegerField(min_value=0, default=0)
+    base = serializers.DateTimeField(
+        required=False, allow_null=True, help_text="`saved_at` of the draft this one builds on; left out: do not check."
+    )
+    revising = serializers.BooleanField(default=False, help_text="The draft of an edit of submitted work.")
 
 
 class DraftAnswer(serializers.Serializer[Any]):
@@ -144,12 +150,15 @@ class Draft(APIView):
 
     @extend_schema(request=DraftRequest, responses=DraftAnswer, operation_id="draft_save")
     def put(self, request: Request, slug: str, slot: UUID) -> Response:
-        """Save the draft and renew the lease; 409 with code `lease_lost` when the slot is gone (the draft is kept)."""
+        """Save the draft and renew the lease; 409 with code `lease_lost` when the slot is gone (the draft is kept) and
+        with code `draft_changed`, the other `draft` and its `saved_at` when it was not saved over `base`."""
         selectors.one_slot(project=project_for_api(request, slug, Role.CONTRACTOR), public_id=slot)
         asked = DraftRequest(data=request.data)
         asked.is_valid(raise_exception=True)
         labeler: Any = request.user
-        saved = leases.save_draft(slot_id=slot, labeler=labeler, **asked.validated_data)
+        said = dict(asked.validated_data)
+        base = leases.Base(said.pop("base")) if "base" in said else None
+        saved = leases.save_draft(slot_id=slot, labeler=labeler, base=base, **said)
         return Response({"saved_at": saved.draft_saved_at, "lease_seconds": lease_seconds(saved)})
 
 

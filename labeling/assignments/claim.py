@@ -167,9 +167,14 @@ def move_cursor(*, labeler: User, project: Project, kind: str, priority: int, rn
 
 def restore_draft(slot: Slot) -> None:
     """Give back what this person had written when they lost the task earlier."""
-    kept = KeptDraft.objects.filter(task_id=slot.task_id, labeler_id=slot.labeler_id, late_at=None).first()
+    kept = (
+        KeptDraft.objects.select_related("slot")
+        .filter(task_id=slot.task_id, labeler_id=slot.labeler_id, late_at=None)
+        .first()
+    )
     if kept is None:
         return
-    slot.draft, slot.draft_saved_at = kept.draft, kept.kept_at
+    draft = kept.draft if kept.slot_id == slot.pk else registry.named(slot.kind).carry(kept.draft, kept.slot, slot)
+    slot.draft, slot.draft_saved_at = draft, kept.kept_at
     slot.save(update_fields=["draft", "draft_saved_at"])
     kept.delete()

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 class Kind:
     """How one kind of work is shown, taken in, taken back and created.
 
-    `show` renders a leased slot; `receive` takes its posted form and returns a page with errors, or None once it is submitted;
-    `recall` deletes what a slot's holder submitted and returns it as a draft; `batch_form` creates tasks, on its page and in the API.
+    `show` renders a slot with its draft; `receive` takes the posted form and returns a page with errors, or None once it is
+    submitted. `said` gives what a slot's holder submitted as a draft, newest revision; `recall` does too and deletes it;
+    `is_frozen` says whether a dataset holds it. `carry` rewrites a draft for another slot of its task. `batch_form` creates
+    tasks, on its page and in the API.
     """
 
     name: str
@@ -30,8 +32,11 @@ class Kind:
     icon: str
     show: Callable[[ProjectRequest, Slot], HttpResponse]
     receive: Callable[[ProjectRequest, Slot], HttpResponse | None]
+    said: Callable[[Slot], dict[str, Any]]
     recall: Callable[[Slot], dict[str, Any]]
+    is_frozen: Callable[[Slot], bool]
     batch_form: type[BatchForm]
+    carry: Callable[[dict[str, Any], Slot | None, Slot], dict[str, Any]] = lambda draft, _from, _to: draft
 
     def counted(self, number: int) -> str:
         """The noun with its number: "1 comparison", "12 comparisons"."""

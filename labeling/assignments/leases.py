@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from labeling.assignments.models import KeptDraft, Skip, Slot, Task
 from labeling.core import transitions
 from labeling.core.clock import db_now
-from labeling.core.errors import BadInput, LeaseLost, NotFound
+from labeling.core.errors import BadInput, Conflict, DraftChanged, LeaseLost, NotFound
 from labeling.people.models import User
 from labeling.projects.models import Membership, Project
 
@@ -39,16 +41,61 @@ def renew(slot: Slot) -> Slot:
     return slot
 
 
-def save_draft(*, slot_id: UUID, labeler: User, token: UUID, draft: dict[str, Any], active_seconds: int = 0) -> Slot:
+@dataclass(frozen=True)
+class Base:
+    """When the draft was saved that a tab builds on; None when it knows of none."""
+
+    saved_at: datetime | None
+
+
+def save_draft(
+    *,
+    slot_id: UUID,
+    labeler: User,
+    token: UUID,
+    draft: dict[str, Any],
+    active_seconds: int = 0,
+    base: Base | None = None,
+    revising: bool = False,
+) -> Slot:
     """Keep a draft and renew the lease; a lease that ran out is taken up again while nobody else has the slot.
 
-    Raises LeaseLost when the slot is gone; the draft is kept even then. Raises NotFound for people who never held it.
+    `revising` keeps it beside submitted work instead. With `base`, DraftChanged when another draft was saved since then.
+    Raises LeaseLost when the slot is gone; the draft is kept even then. Raises Conflict once the work is submitted and
+    NotFound for people who never held it.
     """
     check_draft(draft)
     seconds = check_seconds(active_seconds)
-    slot = _store_draft(slot_id=slot_id, labeler=labeler, token=token, draft=draft, active_seconds=seconds)
+    if revising:
+        return _store_revision_draft(slot_id=slot_id, labeler=labeler, token=token, draft=draft, base=base)
+    slot = _store_draft(slot_id=slot_id, labeler=labeler, token=token, draft=draft, active_seconds=seconds, base=base)
     if slot is None:
-        raise LeaseLost("This task went back to the queue while you were away. What you wrote is kept.")
+        raise LeaseLost(
+            _(
+                "This task went to somebody else while you were away. What you write is kept, and you can still submit it: it counts as late."
+            )
+        )
+    return slot
+
+
+def check_base(slot: Slot, *, draft: dict[str, Any], base: Base | None) -> None:
+    """DraftChanged when a locked slot holds another draft than the one that this tab builds on."""
+    if base is not None and slot.draft_saved_at != base.saved_at and slot.draft not in (None, draft):
+        raise DraftChanged(_("A newer draft was saved in another tab."), draft=slot.draft, saved_at=slot.draft_saved_at)
+
+
+@transaction.atomic
+def _store_revision_draft(
+    *, slot_id: UUID, labeler: User, token: UUID, draft: dict[str, Any], base: Base | None
+) -> Slot:
+    slot = get_locked(slot_id)
+    if slot.labeler_id != labeler.pk or slot.state != Slot.State.SUBMITTED:
+        raise NotFound("There is no such submitted task among yours.")
+    if slot.lease_token != token:
+        raise Conflict(_("You have opened this task anew in another tab: go on there, or reload this page."))
+    check_base(slot, draft=draft, base=base)
+    slot.draft, slot.draft_saved_at = draft, db_now()
+    slot.save(update_fields=["draft", "draft_saved_at"])
     return slot
 
 
@@ -72,7 +119,7 @@ def check_seconds(value: object) -> int:
 
 @transaction.atomic
 def _store_draft(
-    *, slot_id: UUID, labeler: User, token: UUID, draft: dict[str, Any], active_seconds: int
+    *, slot_id: UUID, labeler: User, token: UUID, draft: dict[str, Any], active_seconds: int, base: Base | None
 ) -> Slot | None:
     project_id = Slot.objects.filter(public_id=slot_id).values_list("project_id", flat=True).first()
     # People before slots: the same order as in a claim, so that the two never wait for each other in a circle.
@@ -80,7 +127,10 @@ def _store_draft(
     slot = get_locked(slot_id)
     if slot.state == Slot.State.LEASED and slot.labeler_id == labeler.pk:
         if slot.lease_token != token:
-            raise LeaseLost("You have this task open in another tab: go on there.")
+            raise Conflict(_("You have opened this task anew in another tab: go on there, or reload this page."))
+        check_base(slot, draft=draft, base=base)
+    elif slot.state == Slot.State.SUBMITTED and slot.labeler_id == labeler.pk:
+        raise Conflict(_("You have submitted this task already. Reload the page to change what you submitted."))
     elif may_retake(slot=slot, labeler=labeler, token=token):
         transitions.move(
             slot, to=Slot.State.LEASED, by=labeler, labeler=labeler, lease_expires_at=lease_end(slot.project)
@@ -128,7 +178,9 @@ def was_judged_or_skipped(*, task_id: int, labeler: User) -> bool:
 
 def keep(*, slot: Slot, labeler: User, draft: dict[str, Any] | None) -> None:
     """Keep a draft beside the task, over an earlier one."""
-    KeptDraft.objects.update_or_create(task_id=slot.task_id, labeler=labeler, defaults={"draft": draft or {}})
+    KeptDraft.objects.update_or_create(
+        task_id=slot.task_id, labeler=labeler, defaults={"draft": draft or {}, "slot": slot}
+    )
 
 
 def release(slot: Slot, *, by: User | None, keep_draft: bool = True) -> Slot:

@@ -152,6 +152,9 @@ class KeptDraft(models.Model):
     """A draft whose slot went to somebody else: nothing typed is ever lost. It also proves that the person once held the task."""
 
     task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="kept_drafts")
+    slot = models.ForeignKey(
+        Slot, null=True, on_delete=models.CASCADE, related_name="+", help_text="Where it was written."
+    )
     labeler = models.ForeignKey(USER, on_delete=models.CASCADE, related_name="kept_drafts")
     draft = models.JSONField()
     kept_at = models.DateTimeField(auto_now=True)

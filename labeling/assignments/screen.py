@@ -10,17 +10,49 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
 
-from labeling.assignments import leases, selectors
-from labeling.assignments.models import Skip, Slot
+from labeling.assignments import kinds, leases, selectors
+from labeling.assignments.models import KeptDraft, Skip, Slot
 from labeling.core.clock import db_now
+from labeling.people.models import User
 from labeling.projects.access import ProjectRequest
+
+
+def mode_of(slot: Slot, labeler: User) -> str:
+    """`working` on a leased slot, `revising` one's own submitted work, `late` once the slot is gone."""
+    if slot.labeler_id != labeler.pk:
+        return "late"
+    return "revising" if slot.state == Slot.State.SUBMITTED else "working"
+
+
+def draft_of(slot: Slot) -> dict[str, Any]:
+    """What the screen starts with: the draft, or what was submitted when that is about to be changed."""
+    if slot.state == Slot.State.SUBMITTED and slot.draft is None:
+        return kinds.named(slot.kind).said(slot)
+    return slot.draft or {}
+
+
+def show_late(slot: Slot, kept: KeptDraft) -> Slot:
+    """A slot that this person no longer holds, as its screen shows it: with their own draft, nothing of its present holder."""
+    slot.draft, slot.draft_saved_at = kept.draft, kept.kept_at
+    slot.active_seconds, slot.lease_expires_at = 0, None
+    if slot.state != Slot.State.OPEN:
+        slot.labeler, slot.lease_token = None, uuid.uuid4()
+    return slot
+
+
+def is_revising(request: ProjectRequest) -> bool:
+    """Whether the posted form is an edit of submitted work."""
+    return request.POST.get("revising") == "1"
 
 
 def save_by_hand(
     request: ProjectRequest, slot: Slot, *, token: UUID, draft: dict[str, Any], seconds: int
 ) -> HttpResponse:
     """What the "Save draft" button does where there is no script."""
-    leases.save_draft(slot_id=slot.public_id, labeler=request.user, token=token, draft=draft, active_seconds=seconds)
+    leases.save_draft(
+        slot_id=slot.public_id, labeler=request.user, token=token, draft=draft, active_seconds=seconds,
+        revising=is_revising(request),
+    )  # fmt: skip
     messages.success(request, "Draft saved.")
     return redirect("work", request.project.slug, slot.public_id)
 
@@ -28,9 +60,13 @@ def save_by_hand(
 def work_context(request: ProjectRequest, slot: Slot, *, submission: str = "") -> dict[str, Any]:
     """What every work screen shows around its task."""
     mine: dict[str, Any] = {"project": request.project, "labeler": request.user}
+    warning = slot.task.prompt.category if slot.task.prompt.category in slot.project.warned_categories else ""
     left = (slot.lease_expires_at - db_now()).total_seconds() if slot.lease_expires_at else 0
     return {
         "slot": slot,
+        "mode": mode_of(slot, request.user),
+        "warning": warning,
+        "veiled": bool(warning) and request.GET.get("show") != "1",
         "messages_of_prompt": slot.task.prompt.messages,
         "submission": submission or uuid.uuid4(),
         "active_seconds": request.POST.get("active_seconds", slot.active_seconds),

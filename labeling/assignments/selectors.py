@@ -44,6 +44,11 @@ def has_held(slot: Slot, labeler: User) -> bool:
     return slot.labeler_id == labeler.pk or KeptDraft.objects.filter(task=slot.task_id, labeler=labeler).exists()
 
 
+def kept_draft(slot: Slot, labeler: User) -> KeptDraft | None:
+    """What this person wrote for the slot's task before they lost it, or sent late."""
+    return KeptDraft.objects.select_related("slot").filter(task=slot.task_id, labeler=labeler).first()
+
+
 def held(*, project: Project, labeler: User) -> Slot | None:
     """The slot this person is working on."""
     rows = Slot.objects.select_related("task__prompt", "project")

@@ -70,7 +70,7 @@ def check_batch(*, project: Project, prompts: Sequence[Prompt], overlap: int, pr
     for prompt in prompts:
         if prompt.project_id != project.pk:
             raise BadInput(f"Prompt {prompt.public_id} belongs to another project.", field="prompts")
-        if prompt.state != Prompt.State.ACTIVE:
+        if prompt.state not in {Prompt.State.ACTIVE, Prompt.State.BRIEF}:
             raise BadInput(
                 f"Prompt {prompt.public_id} is {prompt.state}: only active prompts get tasks.", field="prompts"
             )

@@ -7,11 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from labeling.assignments import claim, forms, kinds, recall, selectors, skip, start
+from labeling.assignments import claim, forms, kinds, recall, revisions, screen, selectors, skip, start
 from labeling.assignments.models import Slot
 from labeling.assignments.returned import returned_work
 from labeling.core.errors import LoopError, NotAllowed, NotFound
@@ -82,22 +83,58 @@ def go_on(request: ProjectRequest, slug: str, *, prefer: str = "") -> HttpRespon
 @require_http_methods(["GET", "HEAD", "POST"])
 @member(Role.CONTRACTOR)
 def work(request: ProjectRequest, slug: str, slot: UUID) -> HttpResponse:
-    """One task: shown by its kind, submitted through its kind, then on to the next."""
+    """One task: shown by its kind, submitted through its kind, then on to the next. Submitted work opens to be changed."""
     found = selectors.one_slot(project=request.project, public_id=slot)
     kind = kinds.named(found.kind)
-    mine = found.labeler_id == request.user.pk
-    if request.method == "POST":
-        if not selectors.has_held(found, request.user):
-            raise NotFound("There is no such task among yours.")
-        answer = kind.receive(request, found)
-        return answer if answer is not None else go_on(request, slug, prefer=kind.name)
-    if mine and found.state == Slot.State.LEASED:
-        return kind.show(request, found)
-    if mine:
-        messages.info(request, "You have submitted that task.")
+    if request.method != "POST":
+        return open_work(request, slug, found)
+    if not selectors.has_held(found, request.user):
+        raise NotFound("There is no such task among yours.")
+    if screen.is_revising(request) and request.POST.get("act") == "discard":
+        revisions.discard(slot_id=slot, labeler=request.user)
+        return redirect("queue", slug)
+    answer = kind.receive(request, found)
+    if answer is None:
+        answer = after_submitting(request, slug, found)
+    if "Location" in answer and "application/json" in request.headers.get("Accept", ""):
+        return JsonResponse({"next": answer["Location"]})
+    return answer
+
+
+def open_work(request: ProjectRequest, slug: str, slot: Slot) -> HttpResponse:
+    """The screen of a task in hand, of submitted work that may be changed, or of work whose time ran out."""
+    kind = kinds.named(slot.kind)
+    if slot.labeler_id == request.user.pk:
+        if slot.state == Slot.State.SUBMITTED and kind.is_frozen(slot):
+            messages.info(request, _("That work is part of a dataset by now and can no longer be changed."))
+            return redirect("queue", slug)
+        return kind.show(request, slot)
+    kept = selectors.kept_draft(slot, request.user)
+    if kept is None:
+        messages.warning(request, _("That task is not yours (any more)."))
+    elif kept.late_at is not None:
+        messages.info(request, _("You submitted that task late. It is kept."))
+    elif kept.slot is not None and kept.slot_id != slot.pk:
+        return redirect("work", slug, kept.slot.public_id)
     else:
-        messages.warning(request, "That task is not yours (any more). What you wrote is kept.")
+        return kind.show(request, screen.show_late(slot, kept))
     return redirect("queue", slug)
+
+
+def after_submitting(request: ProjectRequest, slug: str, slot: Slot) -> HttpResponse:
+    """On to the next task; back to the start after an edit, which nobody does in a row."""
+    if screen.is_revising(request):
+        messages.success(request, _("Your change is saved as a new version."))
+        return redirect("queue", slug)
+    kept = selectors.kept_draft(slot, request.user)
+    if kept is not None and kept.late_at is not None:
+        messages.warning(
+            request,
+            _(
+                "Somebody else had that task by then, so yours is kept as late work: a reviewer sees it, no model learns from it."
+            ),
+        )
+    return go_on(request, slug, prefer=slot.kind)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

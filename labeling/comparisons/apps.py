@@ -18,7 +18,10 @@ class ComparisonsConfig(AppConfig):
                 icon="list",
                 show=views.show,
                 receive=views.receive,
+                said=ranking.said,
                 recall=ranking.recall_ranking,
+                is_frozen=ranking.is_frozen,
                 batch_form=forms.ComparisonBatchForm,
+                carry=ranking.carry,
             )
         )

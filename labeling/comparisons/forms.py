@@ -14,8 +14,9 @@ from labeling.assignments.forms import BatchForm, Plan
 from labeling.assignments.models import TaskBatch
 from labeling.checkpoints.models import Checkpoint
 from labeling.comparisons import selectors, services
-from labeling.comparisons.models import Comparison, Completion, Flag, PromptFlag, Strength
+from labeling.comparisons.models import Comparison, Completion, Strength
 from labeling.people.models import User
+from labeling.projects.flags import Flag, PromptFlag
 from labeling.projects.models import Project
 from labeling.prompts.models import Prompt
 
@@ -146,7 +147,7 @@ def read_answer(post: QueryDict, *, letters: Sequence[str], asks_strength: bool)
 
 def read_draft(post: QueryDict, letters: Sequence[str]) -> dict[str, Any]:
     """The form's own fields, as drafts keep them."""
-    single = ["reason", "strength", *(f"{name}-{letter}" for letter in letters for name in ("rank", "q"))]
+    single = ["reason", "better", "strength", *(f"{name}-{letter}" for letter in letters for name in ("rank", "q"))]
     draft: dict[str, Any] = {name: post[name] for name in single if post.get(name)}
     for name in ["prompt_flag", *(f"flag-{letter}" for letter in letters)]:
         if said := post.getlist(name):

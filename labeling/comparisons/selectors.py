@@ -28,6 +28,16 @@ def shown(slot: Slot) -> dict[str, Completion]:
     return {LETTERS[place.place - 1]: place.completion for place in places}
 
 
+def letters_of(slot: Slot) -> dict[int, str]:
+    """The letter under which a slot shows each completion, by its id."""
+    return {completion.pk: letter for letter, completion in shown(slot).items()}
+
+
+def newest(slot: Slot) -> Ranking | None:
+    """The newest revision of what was submitted for the slot in time; its labeler is a reviewer where one has edited it."""
+    return Ranking.objects.filter(slot=slot, late=False, superseded_by=None).first()
+
+
 def completion_groups(
     *,
     project: Project,

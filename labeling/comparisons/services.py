@@ -12,12 +12,20 @@ from labeling.assignments.models import Slot, TaskBatch
 from labeling.comparisons.completions import store_completions
 from labeling.comparisons.leaks import names_itself
 from labeling.comparisons.models import Comparison, ComparisonItem, Completion, DisplayOrder
-from labeling.comparisons.ranking import submit_ranking
+from labeling.comparisons.ranking import revise_ranking, submit_ranking
 from labeling.core.errors import BadInput
 from labeling.people.models import User
 from labeling.projects.models import Project
 
-__all__ = ["KIND", "create_comparisons", "hold_back_leaks", "order_slots", "store_completions", "submit_ranking"]
+__all__ = [
+    "KIND",
+    "create_comparisons",
+    "hold_back_leaks",
+    "order_slots",
+    "revise_ranking",
+    "store_completions",
+    "submit_ranking",
+]
 
 KIND = "comparison"
 MIN_K, MAX_K = 2, 9

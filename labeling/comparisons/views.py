@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpResponse
@@ -12,17 +13,19 @@ from labeling.assignments import screen
 from labeling.assignments.forms import hidden_fields
 from labeling.assignments.models import Slot
 from labeling.comparisons import forms, selectors, services
-from labeling.comparisons.models import Completion, Flag, PromptFlag, Strength
+from labeling.comparisons.models import Completion, Strength
 from labeling.core.errors import BadInput
 from labeling.projects.access import ProjectRequest
+from labeling.projects.flags import Flag, PromptFlag
 
 GIST = 60
+MAX_BETTER = 100_000
 BOX = re.compile(r"^(\s*[-*]) \[[ xX]?\] ", re.MULTILINE)  # a writer ticks these off; here they are a list
 
 
 def show(request: ProjectRequest, slot: Slot) -> HttpResponse:
     """The screen with the saved draft."""
-    return page(request, slot, draft=slot.draft or {})
+    return page(request, slot, draft=screen.draft_of(slot))
 
 
 def page(
@@ -35,17 +38,28 @@ def page(
     context = {
         **screen.work_context(request, slot, submission=request.POST.get("submission", "")),
         "k": len(shown),
-        "responses": [response(letter, completion, draft, wrong) for letter, completion in shown.items()],
+        "responses": [
+            response(letter, completion, draft, wrong, flags=slot.project.flags) for letter, completion in shown.items()
+        ],
         "errors": wrong,
         "guide": BOX.sub(r"\1 ", slot.guideline.body) if slot.guideline else "",
         "reason": draft.get("reason", ""),
-        "prompt_flags": [(value, label, value in said_of_prompt) for value, label in PromptFlag.choices],
+        "better": draft.get("better", ""),
+        "max_better": MAX_BETTER,
+        "prompt_flags": asked(PromptFlag.choices, slot.project.prompt_flags, said_of_prompt),
         "strengths": strengths(draft) if asks_strength(slot, shown) else [],
     }
     return render(request, "comparisons/rank.html", context, status=400 if errors else 200)
 
 
-def response(letter: str, completion: Completion, draft: dict[str, Any], errors: dict[str, str]) -> dict[str, Any]:
+def asked(choices: Sequence[tuple[str, Any]], wanted: Sequence[str], on: Sequence[str]) -> list[tuple[str, Any, bool]]:
+    """The flags to tick: those the project asks, and those ticked before it stopped asking."""
+    return [(value, label, value in on) for value, label in choices if value in wanted or value in on]
+
+
+def response(
+    letter: str, completion: Completion, draft: dict[str, Any], errors: dict[str, str], *, flags: Sequence[str]
+) -> dict[str, Any]:
     """One response as the page shows it: its text and what was said of it, nothing about where it comes from."""
     on = draft.get(f"flag-{letter}") or []
     return {
@@ -54,7 +68,7 @@ def response(letter: str, completion: Completion, draft: dict[str, Any], errors:
         "gist": " ".join(completion.text.split())[:GIST],
         "rank": draft.get(f"rank-{letter}", ""),
         "quality": draft.get(f"q-{letter}", ""),
-        "flags": [(value, label, value in on) for value, label in Flag.choices],
+        "flags": asked(Flag.choices, flags, on),
         "flag_count": sum(value in on for value in Flag.values),
         "rank_error": errors.get(f"rank-{letter}", ""),
         "quality_error": errors.get(f"q-{letter}", ""),
@@ -81,19 +95,21 @@ def receive(request: ProjectRequest, slot: Slot) -> HttpResponse | None:
         return screen.save_by_hand(request, slot, token=token, draft=answer.draft, seconds=seconds)
     if answer.errors:
         return page(request, slot, draft=answer.draft, errors=answer.errors)
+    said: dict[str, Any] = {
+        "submission": submission,
+        "tiers": [[shown[letter].pk for letter in tier] for tier in answer.tiers()],
+        "ratings": {shown[letter].pk: rating for letter, rating in answer.ratings.items()},
+        "reason": request.POST.get("reason", "").replace("\r\n", "\n"),
+        "better": request.POST.get("better", "").replace("\r\n", "\n"),
+        "strength": answer.strength,
+        "prompt_flags": forms.prompt_flags(request.POST),
+        "active_seconds": seconds,
+    }
     try:
-        services.submit_ranking(
-            slot_id=slot.public_id,
-            labeler=request.user,
-            token=token,
-            submission=submission,
-            tiers=[[shown[letter].pk for letter in tier] for tier in answer.tiers()],
-            ratings={shown[letter].pk: said for letter, said in answer.ratings.items()},
-            reason=request.POST.get("reason", "").replace("\r\n", "\n"),
-            strength=answer.strength,
-            prompt_flags=forms.prompt_flags(request.POST),
-            active_seconds=seconds,
-        )
+        if screen.is_revising(request):
+            services.revise_ranking(slot_id=slot.public_id, labeler=request.user, **said)
+        else:
+            services.submit_ranking(slot_id=slot.public_id, labeler=request.user, token=token, **said)
     except BadInput as problem:
         return page(request, slot, draft=answer.draft, errors={problem.field or "reason": problem.detail})
     return None

@@ -6,6 +6,8 @@ LoopError
 ├── NotFound          404  there is no such thing, or none this person may see
 ├── Conflict          409  the state does not allow it (any more)
 │   ├── LeaseLost          the slot went to somebody else
+│   ├── DraftChanged       another tab saved a newer draft
+│   ├── Frozen             a dataset holds it: it can no longer be changed
 │   └── WrongState         the row is not in a state that allows the move
 ├── Reused            422  the same submission key came with another payload
 └── Unavailable       503  a service that is needed does not answer
@@ -74,6 +76,19 @@ class LeaseLost(Conflict):
 
     code = "lease_lost"
     title = "This task is no longer yours"
+
+
+class DraftChanged(Conflict):
+    """Another tab saved a draft over the one this tab knew; `extra` holds that draft and when it was saved."""
+
+    code = "draft_changed"
+
+
+class Frozen(Conflict):
+    """A snapshot holds the work: it can no longer be changed or taken back."""
+
+    code = "frozen"
+    title = "This can no longer be changed"
 
 
 class WrongState(Conflict):

@@ -103,7 +103,12 @@ def _prompts(project: Project, rules: dict[str, Any]) -> Candidates:
     ]
     if "categories" in rules:
         steps.append(("in another category", Q(category__in=rules["categories"])))
-    return _narrow(Prompt.objects.filter(project=project), steps, split="split", limit=rules.get("limit"))
+    return _narrow(
+        Prompt.objects.filter(project=project).exclude(state=Prompt.State.BRIEF),
+        steps,
+        split="split",
+        limit=rules.get("limit"),
+    )
 
 
 def _narrow(rows: models.QuerySet[Any], steps: list[tuple[str, Q]], *, split: str, limit: int | None) -> Candidates:

@@ -12,6 +12,9 @@ from labeling.assignments.models import Slot, Task
 from labeling.projects.models import Guideline, Project
 from labeling.prompts.models import Prompt
 
+KIND = "demonstration"
+OWN_KIND = "own_prompt"
+
 
 class Demonstration(models.Model):
     """An ideal answer to a prompt. `late` work came after its slot went to somebody else: kept, never trained on unseen."""

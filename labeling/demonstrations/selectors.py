@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from django.db.models import QuerySet
 
-from labeling.demonstrations.models import Demonstration
-from labeling.demonstrations.services import KIND
+from labeling.assignments.models import Slot
+from labeling.demonstrations.models import KIND, Demonstration
+from labeling.people.models import User
 from labeling.projects.models import Project
 from labeling.prompts.models import Prompt
 
@@ -13,6 +14,16 @@ from labeling.prompts.models import Prompt
 def current(project: Project) -> QuerySet[Demonstration]:
     """The newest revision of every demonstration that came in time."""
     return Demonstration.objects.filter(project=project, late=False, superseded_by=None)
+
+
+def newest(slot: Slot) -> Demonstration | None:
+    """The newest revision of what was written for the slot in time; its labeler is a reviewer where one has edited it."""
+    return Demonstration.objects.filter(slot=slot, late=False, superseded_by=None).first()
+
+
+def sent_late(slot: Slot, labeler: User) -> Demonstration | None:
+    """What this labeler sent for the slot when somebody else had it."""
+    return Demonstration.objects.filter(slot=slot, labeler=labeler, late=True).first()
 
 
 def prompts_without_task(*, project: Project, split: str, category: str = "") -> QuerySet[Prompt]:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from django.db import IntegrityError, transaction
 
+from labeling.assignments import revisions, submit
 from labeling.assignments import services as assignments
-from labeling.assignments import submit
 from labeling.assignments.models import Slot, TaskBatch
 from labeling.core import audit
 from labeling.core.errors import BadInput, Conflict, Reused
-from labeling.demonstrations.models import Demonstration
+from labeling.demonstrations import selectors
+from labeling.demonstrations.checks import checks_of
+from labeling.demonstrations.models import KIND, Demonstration
 from labeling.people.models import User
 from labeling.projects.models import Project
 from labeling.prompts.models import Prompt
 
-KIND = "demonstration"
 MAX_TEXT = 100_000
 
 
@@ -60,24 +61,64 @@ def submit_demonstration(
         return check_same(earlier, labeler=labeler, slot=slot, text=text)
     late = submit.is_late(slot=slot, labeler=labeler, token=token)
     submit.finish(slot=slot, labeler=labeler, active_seconds=active_seconds, late=late)
+    seconds = active_seconds if late else slot.active_seconds
+    made = store(slot=slot, labeler=labeler, submission=submission, text=text, active_seconds=seconds, late=late)
+    audit.record("submitted", made, by=labeler, after={"late": late})
+    return made
+
+
+@transaction.atomic
+def revise_demonstration(
+    *, slot_id: UUID, labeler: User, submission: UUID, text: str, active_seconds: int = 0, by: User | None = None
+) -> Demonstration:
+    """Replace what `labeler` submitted for the slot by a new revision; repeating a submission returns the first one.
+
+    `by` is who edits, the labeler unless given: a reviewer's edit stays the labeler's work. Raises Frozen once a snapshot
+    holds the newest revision, Conflict or NotFound unless the slot is submitted by this labeler.
+    """
+    check_text(text)
+    slot = revisions.lock(slot_id=slot_id, labeler=labeler)
+    if earlier := Demonstration.objects.filter(submission=submission).first():
+        return check_same(earlier, labeler=labeler, slot=slot, text=text)
+    newest = revisions.must_be_open(selectors.newest(slot), labeler=labeler)
+    revisions.finish(slot, active_seconds=active_seconds)
+    made = store(
+        slot=slot, labeler=labeler, submission=submission, text=text, active_seconds=slot.active_seconds,
+        supersedes=newest,
+    )  # fmt: skip
+    audit.record("revised", made, by=by or labeler, before={"revision": newest.pk})
+    return made
+
+
+def store(
+    *,
+    slot: Slot,
+    labeler: User,
+    submission: UUID,
+    text: str,
+    active_seconds: int,
+    late: bool = False,
+    supersedes: Demonstration | None = None,
+    prompt: Prompt | None = None,
+) -> Demonstration:
+    """Insert one row, for the task's prompt unless another is given; Reused when its key was used in this very moment."""
     try:
         with transaction.atomic():
-            made = Demonstration.objects.create(
+            return Demonstration.objects.create(
                 project_id=slot.project_id,
-                prompt=slot.task.prompt,
+                prompt=prompt or slot.task.prompt,
                 task=slot.task,
                 slot=slot,
                 labeler=labeler,
                 guideline=slot.guideline,
                 submission=submission,
                 text=text,
-                active_seconds=active_seconds if late else slot.active_seconds,
+                active_seconds=active_seconds,
                 late=late,
+                supersedes=supersedes,
             )
-    except IntegrityError as problem:  # the key was used for another slot in this very moment
+    except IntegrityError as problem:
         raise Reused("This submission key was already used for other work.") from problem
-    audit.record("submitted", made, by=labeler, after={"late": late})
-    return made
 
 
 def check_text(text: str) -> None:
@@ -99,9 +140,54 @@ def check_same(earlier: Demonstration, *, labeler: User, slot: Slot, text: str) 
     return earlier
 
 
+def said(slot: Slot) -> dict[str, Any]:
+    """What the slot's holder submitted, as the draft of its form: all checks ticked, for they gated it."""
+    newest = selectors.newest(slot)
+    number = len(checks_of(slot.guideline.body if slot.guideline else ""))
+    return {"text": newest.text if newest else "", "check": [str(at) for at in range(number)]}
+
+
+def is_frozen(slot: Slot) -> bool:
+    """Whether what the slot's holder submitted can no longer be changed."""
+    return not revisions.is_open(selectors.newest(slot), labeler=slot.labeler)
+
+
 def recall_demonstration(slot: Slot) -> dict[str, Any]:
-    """Delete the demonstration of a slot and return it as a draft; fails when a snapshot holds it."""
-    made = Demonstration.objects.get(slot=slot, late=False, labeler=slot.labeler)
-    draft = {"text": made.text}
-    made.delete()
+    """Delete the demonstration of a slot, all revisions, and return it as a draft; fails when a snapshot holds one."""
+    draft = {"text": said(slot)["text"]}
+    delete(slot)
     return draft
+
+
+def delete(slot: Slot) -> None:
+    """Delete every revision, newest first; fails when a snapshot holds one or a reviewer wrote one."""
+    while newest := selectors.newest(slot):
+        revisions.must_be_open(newest, labeler=slot.labeler)
+        newest.delete()
+
+
+# ---- answers written beside other work
+
+
+def keep_aside(*, slot: Slot, labeler: User, submission: UUID, text: str, late: bool) -> None:
+    """Keep an answer that was written beside another kind's work as a demonstration of the slot's prompt; empty text removes it."""
+    newest = None if late else selectors.newest(slot)
+    if text == (newest.text if newest else ""):
+        return
+    if newest is not None:
+        revisions.must_be_open(newest, labeler=labeler)
+    if not text:
+        delete(slot)
+        return
+    check_text(text)
+    key = uuid5(submission, "aside")
+    made = store(
+        slot=slot, labeler=labeler, submission=key, text=text, active_seconds=0, late=late, supersedes=newest
+    )  # fmt: skip
+    audit.record("submitted", made, by=labeler, after={"late": late, "beside": slot.kind})
+
+
+def said_aside(slot: Slot, labeler: User) -> str:
+    """The newest text that this labeler wrote beside the slot's work, or ""."""
+    mine = selectors.newest(slot) if slot.labeler_id == labeler.pk else selectors.sent_late(slot, labeler)
+    return mine.text if mine else ""

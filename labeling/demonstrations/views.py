@@ -23,7 +23,7 @@ from labeling.projects.access import ProjectRequest, member
 
 def show(request: ProjectRequest, slot: Slot) -> HttpResponse:
     """The screen with the saved draft."""
-    return page(request, slot, draft=slot.draft or {})
+    return page(request, slot, draft=screen.draft_of(slot))
 
 
 def page(
@@ -35,19 +35,28 @@ def page(
     preview: bool = False,
 ) -> HttpResponse:
     """The screen with this text, these ticks and what is wrong with them."""
-    body = slot.guideline.body if slot.guideline else ""
-    ticked = draft.get("check") or []
     context = {
         **screen.work_context(request, slot, submission=request.POST.get("submission", "")),
+        **desk(slot, draft=draft, errors=errors, preview=preview),
+        "facts": facts(slot),
+    }
+    return render(request, "demonstrations/write.html", context, status=400 if errors else 200)
+
+
+def desk(
+    slot: Slot, *, draft: dict[str, Any], errors: dict[str, str] | None = None, preview: bool = False
+) -> dict[str, Any]:
+    """What the sheet and the checks beside it show."""
+    body = slot.guideline.body if slot.guideline else ""
+    ticked = draft.get("check") or []
+    return {
         "text": draft.get("text", ""),
         "checks": [(str(at), text, str(at) in ticked) for at, text in enumerate(checks_of(body))],
         "guide": without_checks(body),
         "errors": errors or {},
         "preview": preview,
         "max_text": services.MAX_TEXT,
-        "facts": facts(slot),
     }
-    return render(request, "demonstrations/write.html", context, status=400 if errors else 200)
 
 
 def facts(slot: Slot) -> list[tuple[str, str]]:
@@ -68,15 +77,12 @@ def receive(request: ProjectRequest, slot: Slot) -> HttpResponse | None:
         return page(request, slot, draft=draft, preview=act == "preview")
     if errors := problems(slot, draft):
         return page(request, slot, draft=draft, errors=errors)
+    said: dict[str, Any] = {"text": text, "submission": submission, "active_seconds": seconds}
     try:
-        services.submit_demonstration(
-            slot_id=slot.public_id,
-            labeler=request.user,
-            token=token,
-            submission=submission,
-            text=text,
-            active_seconds=seconds,
-        )
+        if screen.is_revising(request):
+            services.revise_demonstration(slot_id=slot.public_id, labeler=request.user, **said)
+        else:
+            services.submit_demonstration(slot_id=slot.public_id, labeler=request.user, token=token, **said)
     except BadInput as problem:
         return page(request, slot, draft=draft, errors={problem.field or "text": problem.detail})
     return None

@@ -9,6 +9,7 @@ from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
 from labeling.people.models import Role
+from labeling.projects.flags import Flag, PromptFlag
 from labeling.projects.models import Membership, Project
 
 
@@ -29,6 +30,7 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
                 "requires_review",
             ],
         ),
+        (gettext_noop("What is asked of completions and prompts"), ["flags", "prompt_flags", "warned_categories"]),
         ("Prompts and their split", ["valid_percent", "test_percent", "prompts_per_owner"]),
         (
             "Rounds",
@@ -41,6 +43,20 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
                 "max_kl",
             ],
         ),
+    )
+
+    flags = forms.MultipleChoiceField(
+        choices=Flag.choices,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        label=_("Flags of a completion"),
+        help_text=_("Labelers tick those that hold. Flags already given stay when you stop asking."),
+    )
+    prompt_flags = forms.MultipleChoiceField(
+        choices=PromptFlag.choices,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        label=_("Flags of a prompt"),
     )
 
     class Meta:
@@ -61,6 +77,9 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
             "review_controls",
             "review_flagged",
             "requires_review",
+            "flags",
+            "prompt_flags",
+            "warned_categories",
             "valid_percent",
             "test_percent",
             "prompts_per_owner",
@@ -85,6 +104,7 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
             "review_controls": _("Review controls that were failed"),
             "review_flagged": _("Review what labelers flagged as harmful or sensitive"),
             "requires_review": _("Only accepted work enters a snapshot"),
+            "warned_categories": _("Categories with a warning"),
             "valid_percent": "Validation, percent of owners",
             "test_percent": "Test, percent of owners",
             "prompts_per_owner": "Prompts of one owner at most",
@@ -108,6 +128,9 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
             "review_controls": _("When less than three quarters of the known pairs are in order."),
             "review_flagged": _("Sexual or violent content, harm, denigration, sensitive prompts."),
             "requires_review": _("Everything submitted then waits for a reviewer."),
+            "warned_categories": _(
+                "Prompt categories, with commas between them. Their tasks begin blurred, behind a warning."
+            ),
             "valid_percent": "Fixed once prompts are imported.",
             "test_percent": "Never trained on. Fixed once prompts are imported.",
             "prompts_per_owner": "More are left out at import and counted.",

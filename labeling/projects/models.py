@@ -6,11 +6,13 @@ import uuid
 from typing import ClassVar
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 
 from labeling.people.models import Role
+from labeling.projects.flags import Flag, PromptFlag, all_flags, all_prompt_flags
 
 USER = settings.AUTH_USER_MODEL
 
@@ -42,6 +44,11 @@ class Project(models.Model):
     test_percent = models.PositiveSmallIntegerField(default=20, validators=between(0, 50))
     prompts_per_owner = models.PositiveIntegerField(default=200, validators=between(1, 1_000_000))
     asks_strength = models.BooleanField(default=False, help_text="For K = 2, ask how much better.")
+    flags = ArrayField(models.CharField(max_length=20, choices=Flag.choices), default=all_flags, blank=True)
+    prompt_flags = ArrayField(
+        models.CharField(max_length=20, choices=PromptFlag.choices), default=all_prompt_flags, blank=True
+    )
+    warned_categories = ArrayField(models.CharField(max_length=60), default=list, blank=True)
     daily_goal = models.PositiveSmallIntegerField(default=40, validators=between(1, 10_000))
 
     control_percent = models.PositiveSmallIntegerField(default=0, validators=between(0, 50))

@@ -61,16 +61,18 @@ class Prompt(models.Model):
         TEST = "test", "Test"
 
     class State(models.TextChoices):
-        """Only active prompts get tasks."""
+        """Only active prompts get tasks; a brief asks labelers to write prompts and is never answered itself."""
 
         ACTIVE = "active", "Active"
         QUARANTINED = "quarantined", "Quarantined"
         WITHDRAWN = "withdrawn", "Withdrawn"
+        BRIEF = "brief", "Brief"
 
     TRANSITIONS = {
         "active": {"quarantined", "withdrawn"},
         "quarantined": {"active", "withdrawn"},
         "withdrawn": {"active"},
+        "brief": set(),
     }
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)

@@ -15,9 +15,10 @@ from django.db.models import Count, Q
 
 from labeling.assignments.models import HIDDEN_PRIORITY
 from labeling.assignments.recall import ALLOWED_SECONDS
-from labeling.comparisons.models import Flag, PromptFlag, RankedItem, Ranking, Rating
+from labeling.comparisons.models import RankedItem, Ranking, Rating
 from labeling.core.clock import db_now, try_lock
 from labeling.demonstrations.models import Demonstration
+from labeling.projects.flags import Flag, PromptFlag
 from labeling.projects.models import Project
 from labeling.quality.control_items import accuracy
 from labeling.quality.models import ControlItem, Review, ReviewCursor

@@ -11,10 +11,11 @@ from django.utils.translation import gettext as _
 
 from labeling.assignments.returned import Returned
 from labeling.comparisons import selectors as comparisons
-from labeling.comparisons.models import Flag, Ranking
+from labeling.comparisons.models import Ranking
 from labeling.core.errors import NotFound
 from labeling.demonstrations.models import Demonstration
 from labeling.people.models import User
+from labeling.projects.flags import Flag
 from labeling.projects.models import Project
 from labeling.quality.models import Review
 

@@ -9,8 +9,8 @@ from typing import Any
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from labeling.comparisons.judgement import check_tiers
 from labeling.comparisons.models import RankedItem, Ranking, Rating
-from labeling.comparisons.ranking import check_tiers
 from labeling.core import audit, transitions
 from labeling.core.clock import db_now
 from labeling.core.errors import BadInput, Conflict, NotAllowed

@@ -19,10 +19,10 @@ QUIET = 600  # milliseconds in which the draft that a closing page sends has arr
 
 @pytest.fixture
 def open_work(new_context: Any, live_server: Any) -> Iterator[Callable[..., Any]]:
-    """`open_work(project, labeler, **context)`: a page with the next task of a person who is signed in."""
+    """`open_work(project, labeler, **context)`: a page with the next task, of this kind if one is named, of a person who is signed in."""
     pages: list[Any] = []
 
-    def opened(project: Project, labeler: User, **arguments: Any) -> Any:
+    def opened(project: Project, labeler: User, kind: str = "", **arguments: Any) -> Any:
         client = Client()
         client.force_login(labeler)
         context = new_context(base_url=live_server.url, **arguments)
@@ -31,7 +31,8 @@ def open_work(new_context: Any, live_server: Any) -> Iterator[Callable[..., Any]
         page = context.new_page()
         pages.append(page)
         page.goto(f"/p/{project.slug}/label/")
-        page.locator("[data-continue]").first.press("Enter")
+        form = f"form:has([name=kind][value={kind}]) " if kind else ""
+        page.locator(f"{form}[data-continue]").first.press("Enter")
         page.wait_for_url("**/work/**")
         return page
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from labeling.assignments.models import KeptDraft, Slot
 from labeling.demonstrations.models import Demonstration
+from labeling.demonstrations.own import create_own_prompt_tasks
 from labeling.demonstrations.services import create_demonstration_tasks
 from labeling.projects.models import Project
-from tests.browser.work import press
+from labeling.prompts import writing
+from tests.browser.work import check_looks, press
 from tests.factories import GuidelineFactory, ProjectFactory, PromptFactory, contractor_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -83,20 +84,63 @@ def test_losing_the_lease_is_said_and_the_text_is_kept(open_work, project, label
     leases.expire_leases()
     claim.claim_slot(project=project, labeler=contractor_of(project))
     page.keyboard.type(" still")
-    expect(page.locator("[data-lease]")).to_contain_text("went back to the queue")
+    expect(page.locator("[data-banner]")).to_contain_text("went to somebody else")
     assert KeptDraft.objects.get(labeler=labeler).draft == {"text": "Mine still"}
     console_errors[:] = [error for error in console_errors if "409" not in error]
 
 
 def test_every_way_of_looking_at_it_is_accessible(open_work, project, labeler):
-    for width, height in ((1440, 900), (390, 844)):
-        for scheme in ("light", "dark"):
-            view = {"viewport": {"width": width, "height": height}, "color_scheme": scheme}
-            page = open_work(project, labeler, **view)
-            for address in (page.url, f"/p/{project.slug}/label/", f"{page.url}skip/"):
-                page.goto(address)
-                found = Axe().run(page)
-                assert found.violations_count == 0, f"{address} {width} {scheme}: {found.generate_report()}"
-                sizes = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
-                assert sizes[0] == sizes[1], f"{address} {width} px: the page scrolls sideways"
-            page.context.close()
+    page = open_work(project, labeler)
+    for address in (page.url, f"/p/{project.slug}/label/", f"{page.url}skip/"):
+        page.goto(address)
+        check_looks(page)
+
+
+def own(project, kind):
+    brief = writing.brief(project=project, kind=kind, text="A nurse plans **shifts**.", category="work", split="train")
+    create_own_prompt_tasks(project=project, brief=brief, number=1, by=None, priority=5)
+
+
+def test_a_few_shot_prompt_is_written_by_keys_alone(open_work, project, labeler):
+    own(project, "few_shot")
+    page = open_work(project, labeler, kind="own_prompt")
+    first = page.url
+    expect(page.locator("#instruction")).to_be_focused()
+    page.keyboard.type("Translate into German.")
+    for text in ("cat", "Katze"):
+        press(page, "Tab")
+        page.keyboard.type(text)
+    press(page, "Control+Enter")
+    expect(page.locator("[data-missing]")).to_have_text("Write the prompt")
+    expect(page.locator("#prompt")).to_be_focused()
+    page.keyboard.type("cow")
+    press(page, "Shift+Tab", "Enter")
+    expect(page.locator("#query-1")).to_be_focused()
+    page.keyboard.type("dog")
+    press(page, "Control+Enter")
+    expect(page.locator("[data-missing]")).to_have_text("Finish example 2")
+    expect(page.locator("#answer-1")).to_be_focused()
+    page.keyboard.type("Hund")
+    expect(page.locator("[data-saved]")).to_have_text("Draft saved")
+    page.reload()
+    assert page.locator("#answer-1").input_value() == "Hund"
+    page.locator("#text").focus()
+    page.keyboard.type("**Kuh**")
+    press(page, "Control+/")
+    expect(page.locator("[data-preview]")).to_contain_text("Input: dog")
+    expect(page.locator("[data-preview] strong")).to_have_text("Kuh")
+    press(page, "Control+/", "Escape")
+    page.get_by_label("It is true.").focus()
+    press(page, "Space", "Tab", "Space", "Control+Enter")
+    page.wait_for_url(lambda url: url != first)
+    made = Demonstration.objects.get()
+    assert made.prompt.messages[0]["content"].endswith("Input: dog\nOutput: Hund\n\nInput: cow\nOutput:")
+
+
+@pytest.mark.parametrize("kind", ["plain", "few_shot", "user_based"])
+def test_writing_ones_own_prompt_is_accessible(open_work, project, labeler, kind):
+    own(project, kind)
+    page = open_work(project, labeler, kind="own_prompt")
+    page.locator("[data-more-rows]").press("Enter")
+    page.locator("#prompt").fill("x")
+    check_looks(page)

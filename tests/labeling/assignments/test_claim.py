@@ -148,7 +148,7 @@ def test_without_a_published_guideline_there_is_no_work():
 
 
 def test_an_unknown_kind_is_named(project, labeler):
-    with pytest.raises(BadInput, match="Known: demonstration, comparison"):
+    with pytest.raises(BadInput, match="Known: demonstration, own_prompt, comparison"):
         claim.claim_slot(project=project, labeler=labeler, kinds=["essay"])
 
 

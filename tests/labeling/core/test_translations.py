@@ -36,7 +36,6 @@ LATER_SCRIPTS = {
     "regions.js",
     "review.js",
     "run.js",
-    "work.js",
     "write.js",
 }
 TEMPLATES = [

@@ -1,128 +1,129 @@
-import { $, say } from "./shell.js";
+import { $, $$, say } from "./shell.js";
+import { banner, form, mode, reload, show, signedOut } from "./form.js";
+import { t } from "./words.js";
+import { announceSubmitted, close, forget, reopen, restore, save, send } from "./drafts.js";
 
-// What every work screen needs: drafts on the server and, while offline, on the device; active time; the lease; skipping; taking back.
-const form = $("#task");
-const kept = `draft:${form.dataset.slot}`;
-const CONTROL = new Set(["csrfmiddlewaretoken", "token", "submission", "active_seconds", "view", "mode"]);
-const MANY = /^(flag-|check$|prompt_flag$)/;
-
-/* ---------- the form as a draft ---------- */
-export function read() {
-  const draft = {};
-  for (const [name, value] of new FormData(form)) {
-    if (CONTROL.has(name)) continue;
-    if (MANY.test(name)) (draft[name] ??= []).push(value);
-    else if (value !== "") draft[name] = value;
-  }
-  return draft;
-}
-export function fill(draft) {
-  for (const control of form.elements) {
-    if (!control.name || CONTROL.has(control.name)) continue;
-    const said = draft[control.name];
-    if (control.type === "radio" || control.type === "checkbox") control.checked = [said].flat().includes(control.value);
-    else if (control.matches("textarea")) control.value = said ?? "";
-  }
-}
+// What every work screen needs besides drafts: active time, the lease, submitting, skipping, taking back.
+export { fill, read } from "./form.js";
+export { save };
 
 /* ---------- active time: paused while hidden or idle ---------- */
-const IDLE = 60_000;
+const IDLE = 60_000, AHEAD = 120_000;
 const seconds = $("[data-active]", form);
 let touched = Date.now();
 ["pointerdown", "pointermove", "keydown", "scroll", "input"].forEach((kind) => addEventListener(kind, () => { touched = Date.now(); }, { passive: true, capture: true }));
 setInterval(() => {
   if (!document.hidden && Date.now() - touched < IDLE) seconds.value = Number(seconds.value) + 1;
   showTime();
+  watchLease();
 }, 1000);
 function showTime() {
   const s = Number(seconds.value);
   $("[data-timer]").textContent = `${Math.floor(s / 60)}:${String(s % 60).padStart(2, "0")}`;
 }
 
-/* ---------- saving ---------- */
-const status = $("[data-saved] span");
-const show = (text) => { status.textContent = text; };
-let waiting, sent = JSON.stringify(read()), busy = false, gone = false;
-
-export function save({ now = false } = {}) {
-  const draft = read(), text = JSON.stringify(draft);
-  if (gone || text === sent) return;
-  localStorage.setItem(kept, text);
-  clearTimeout(waiting);
-  show("Saving");
-  waiting = setTimeout(send, now ? 0 : 400);
-}
-async function send({ closing = false, force = false } = {}) {
-  const draft = read(), text = JSON.stringify(draft);
-  if (gone || (text === sent && !force) || (busy && !closing)) return;
-  const body = JSON.stringify({ token: form.elements.token.value, draft, active_seconds: Number(seconds.value) });
-  busy = true;
-  try {
-    const answer = await fetch(form.dataset.draftUrl, {
-      method: "PUT", keepalive: closing && body.length < 60_000, credentials: "same-origin", body,
-      headers: { "Content-Type": "application/json", Accept: "application/json", "X-CSRFToken": form.elements.csrfmiddlewaretoken.value },
-    });
-    const said = await answer.json();
-    if (answer.ok) { sent = text; localStorage.removeItem(kept); show("Draft saved"); lease(said.lease_seconds); }
-    else if (said.code === "lease_lost") { gone = true; show("Not saved"); warn(said.detail); }
-    else show(`Not saved: ${said.detail}`);
-  } catch {
-    show("Offline, kept on this device");
-  }
-  busy = false;
-  if (!gone && JSON.stringify(read()) !== sent) waiting = setTimeout(send, status.textContent.startsWith("Offline") ? 5000 : 400);
-}
-addEventListener("online", () => send());
-addEventListener("pagehide", () => send({ closing: true }));
-document.addEventListener("visibilitychange", () => document.hidden && send({ closing: true }));
-
 /* ---------- the lease: a warning two minutes ahead, one button to keep it ---------- */
 const notice = $("[data-lease]");
-let ends;
-function lease(left) {
-  clearTimeout(ends);
-  notice.hidden = true;
-  ends = setTimeout(() => { notice.hidden = false; say($("span", notice).textContent); }, Math.max(0, left - 120) * 1000);
-}
-$("[data-keep]", notice).addEventListener("click", () => { send({ force: true }); notice.hidden = true; });
-function warn(text) {
+let ends = 0;
+const lease = (left) => { ends = left ? Date.now() + left * 1000 : 0; watchLease(); };
+function watchLease() { // by the wall clock: a sleeping laptop stops timers, not leases
+  const left = ends - Date.now();
+  const text = !ends || left > AHEAD ? "" : left > 0 ? t("This task goes back to the queue in two minutes.") : t("Your time for this task is over. Your draft is kept; you can go on while nobody else has taken it.");
+  if ($("span", notice).textContent === text) return;
   $("span", notice).textContent = text;
-  $("[data-keep]", notice).hidden = true;
-  notice.hidden = false;
-  say(text);
+  notice.hidden = !text;
+  if (text) say(text);
 }
-lease(Number(form.dataset.leaseSeconds));
+$("[data-keep]", notice).addEventListener("click", () => send({ force: true }));
 
-/* ---------- leaving: submit, skip, take back ---------- */
+/* ---------- submitting: the same key until the server has answered ---------- */
+const LEAVES = new Set(["save", "preview", "write", "discard", "more"]);
+const pause = (ms) => new Promise((go) => { setTimeout(go, ms); addEventListener("online", go, { once: true }); });
+let attempt = null;
+
 export function guardSubmit(firstGap) { // firstGap() says what is missing and moves there, or returns false
   form.addEventListener("submit", (e) => {
-    if (["save", "preview", "write"].includes(e.submitter?.value)) return;
-    if (firstGap()) { e.preventDefault(); return; }
-    if (!navigator.onLine) { e.preventDefault(); show("Offline, kept on this device"); say("You are offline. Your work is kept on this device; submit it when you are back."); return; }
-    clearTimeout(waiting);
-    gone = true; // what is submitted is no draft any more
-    localStorage.removeItem(kept);
+    if (LEAVES.has(e.submitter?.value)) { close(); if (e.submitter.value === "discard") forget(); return; }
+    e.preventDefault();
+    if (!attempt && !firstGap()) submit();
+  });
+  form.addEventListener("input", () => { // what is sent is what was there when Submit was pressed
+    if (!attempt) return;
+    attempt.abort();
+    stop(t("Not submitted: you changed something. Submit again when you are done."));
   });
 }
-const dialog = $("#skip");
-$("[data-skip]").addEventListener("click", (e) => { e.preventDefault(); dialog.showModal(); $("input", dialog).focus(); });
-$("[data-keep-task]").addEventListener("click", () => dialog.close());
-dialog.addEventListener("submit", () => { gone = true; localStorage.removeItem(kept); });
-
-export function takeBack() { // true while the offer stands
-  const offer = $("[data-recall]");
-  if (offer) offer.requestSubmit();
-  return Boolean(offer);
+function stop(text, choices) {
+  attempt = null;
+  $(".finish .primary").removeAttribute("aria-busy");
+  reopen();
+  banner(text, choices);
 }
+async function submit() {
+  const mine = attempt = new AbortController();
+  const body = new URLSearchParams(new FormData(form));
+  save(); // on this device until the server has confirmed
+  close();
+  show(t("Submitting"));
+  $(".finish .primary").setAttribute("aria-busy", "true");
+  for (let wait = 1000; attempt === mine; wait = Math.min(2 * wait, 15_000)) {
+    try {
+      const answer = await fetch(location.href, { method: "POST", body, redirect: "manual", credentials: "same-origin", headers: { Accept: "application/json" }, signal: mine.signal });
+      if (![502, 503, 504].includes(answer.status)) return await settle(answer);
+    } catch {
+      if (attempt !== mine) return;
+    }
+    show(t("Offline, kept on this device"));
+    banner(t("No connection. Your work is kept on this device and is submitted as soon as you are back; leave this page open."));
+    await pause(wait);
+  }
+}
+async function settle(answer) {
+  const json = answer.headers.get("Content-Type")?.includes("json");
+  if (answer.ok && json) {
+    forget();
+    announceSubmitted();
+    location.assign((await answer.json()).next);
+  } else if (answer.type === "opaqueredirect" || (answer.status === 403 && !json)) { stop(); signedOut(); }
+  else if (answer.status === 400) form.submit(); // the page with what is wrong beside each field
+  else stop(json ? (await answer.json()).detail : t("The server could not take it. Your work is kept on this device: try again in a minute."), answer.status < 500 ? [reload()] : []);
+}
+
+/* ---------- skipping, taking back ---------- */
+const dialog = $("#skip");
+$$("[data-skip]").forEach((link) => link.addEventListener("click", (e) => {
+  e.preventDefault();
+  dialog.showModal();
+  const why = $(`[name=reason][value="${link.dataset.skip}"]`, dialog);
+  if (why) why.checked = true;
+  (why ?? $("[name=reason]", dialog)).focus();
+}));
+$("[data-keep-task]").addEventListener("click", () => dialog.close());
+dialog.addEventListener("submit", () => { close(); forget(); });
+
 const offer = $("[data-recall]");
 if (offer) setTimeout(() => offer.remove(), 10_000);
+export function takeBack() { // true while the offer stands
+  if (offer?.isConnected) offer.requestSubmit();
+  return Boolean(offer?.isConnected);
+}
 
-/* ---------- what this device kept while it could not send ---------- */
+/* ---------- what may distress stays blurred until it is asked for; this tab remembers ---------- */
+const shown = `shown:${form.dataset.slot}`;
+function reveal() {
+  sessionStorage.setItem(shown, "yes");
+  delete form.dataset.veiled;
+  $$("[inert]", form).forEach((part) => { part.inert = false; });
+  $("[data-warning]").remove();
+}
+if ("veiled" in form.dataset) {
+  $("[data-reveal]").addEventListener("click", (e) => { e.preventDefault(); reveal(); $("#main").focus(); });
+  if (sessionStorage.getItem(shown)) reveal(); else $("[data-reveal]").focus();
+}
+
 export function start(render) {
-  const own = localStorage.getItem(kept);
-  if (own && own !== sent && !$("[data-server-errors]")) { fill(JSON.parse(own)); say("Your unsent work is back."); }
-  form.addEventListener("input", () => save());
-  form.addEventListener("change", () => save());
+  restore(render, lease);
+  if (mode === "working") lease(Number(form.dataset.leaseSeconds));
   showTime();
   render();
   save();

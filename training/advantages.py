@@ -28,25 +28,36 @@ def shaped_rewards(scores_B: Tensor, kl_BT: Tensor, mask_BT: Tensor, kl_coef: fl
 
 
 def truncated_scores(scores_B: Tensor, truncated_B: Tensor, policy: str, value: float) -> Tensor:
-    """Scores after the rule for answers without an end token: `override` sets `value`, `penalty` adds it, `keep` leaves the score."""
+    """Scores after the rule for answers without an end token: `override` sets `value`, `penalty` adds it, the others leave the score."""
     if policy == "override":
         return torch.where(truncated_B, torch.full_like(scores_B, value), scores_B)
     if policy == "penalty":
         return torch.where(truncated_B, scores_B + value, scores_B)
-    if policy == "keep":
+    if policy in ("keep", "mask", "bootstrap"):
         return scores_B
-    raise ValueError(f"truncated must be override, penalty or keep, not {policy!r}")
+    raise ValueError(f"truncated must be override, penalty, keep, mask or bootstrap, not {policy!r}")
+
+
+def overlong_penalties(lengths_B: Tensor, limit: int, buffer: int, penalty: float) -> Tensor:
+    """What to subtract: nothing up to `limit - buffer` tokens, then in a line to `penalty` at `limit`. Yu et al. 2025, eq. 13."""
+    return (lengths_B - (limit - buffer)).clamp(min=0, max=buffer) / max(1, buffer) * penalty
 
 
 def gae(
-    rewards_BT: Tensor, values_BT: Tensor, mask_BT: Tensor, gamma: float = 1.0, lam: float = 0.95
+    rewards_BT: Tensor,
+    values_BT: Tensor,
+    mask_BT: Tensor,
+    gamma: float = 1.0,
+    lam: float = 0.95,
+    final_values_B: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Advantages A and returns A + V of right-padded rows, both B×T and 0 under the mask. Schulman et al. 2016, eq. 16.
 
-    δ_t = r_t + γ V_{t+1} - V_t and A_t = δ_t + γλ A_{t+1}, with V and A taken as 0 after the last real token.
+    δ_t = r_t + γ V_{t+1} - V_t and A_t = δ_t + γλ A_{t+1}; after the last real token A is 0, and V is 0 unless
+    `final_values_B` says what an answer that was cut off would still have been worth.
     """
     advantages_BT = torch.zeros_like(values_BT)
-    next_value_B = torch.zeros_like(values_BT[:, 0])
+    next_value_B = torch.zeros_like(values_BT[:, 0]) if final_values_B is None else final_values_B
     next_advantage_B = torch.zeros_like(next_value_B)
     for t in reversed(range(values_BT.shape[1])):
         delta_B = rewards_BT[:, t] + gamma * next_value_B - values_BT[:, t]
@@ -58,7 +69,10 @@ def gae(
 
 
 def whiten(x_BT: Tensor, mask_BT: Tensor, shift_mean: bool = True) -> Tensor:
-    """(x - mean) / √(var + 1e-8) over the masked entries, biased variance; `shift_mean=False` puts the mean back.
+    """(x - mean) / √(var + 1e-8) over the masked entries; `shift_mean=False` puts the mean back.
+
+    The variance is the biased one (divided by n, as in OpenAI's code; TRL and verl divide by n - 1: a factor of
+    √((n-1)/n), which the learning rate absorbs).
 
     With one entry or with all entries alike there is no scale to divide by: the result is x - mean (+ mean).
     """
@@ -72,7 +86,9 @@ def whiten(x_BT: Tensor, mask_BT: Tensor, shift_mean: bool = True) -> Tensor:
 
 
 def explained_variance(values_N: Tensor, returns_N: Tensor) -> float:
-    """1 - Var(R - V) / Var(R): 1 is a perfect critic, 0 no better than a constant; 0 when the returns do not vary."""
+    """1 - Var(R - V) / Var(R): 1 is a perfect critic, 0 no better than a constant; 0 when the returns do not vary or there is none."""
+    if not len(returns_N):
+        return 0.0
     spread = returns_N.var(correction=0)
     if float(spread) <= 1e-12:
         return 0.0

@@ -63,7 +63,7 @@ def repeated_grams(ids: Sequence[int], size: int = GRAM) -> float:
 
 
 def answer_statistics(answers: Sequence[Sampled]) -> dict[str, float]:
-    """length (mean and 95th percentile, tokens), eos_fraction, truncated_fraction, repeat_4gram, distinct_2."""
+    """length (mean and 95th percentile, tokens), eos_fraction, truncated_fraction, repeat_4gram, distinct_1, distinct_2."""
     lengths = sorted(len(answer.ids) for answer in answers)
     finished = sum(answer.finished for answer in answers) / len(answers)
     pairs = [pair for answer in answers for pair in zip(answer.ids, answer.ids[1:], strict=False)]
@@ -73,5 +73,6 @@ def answer_statistics(answers: Sequence[Sampled]) -> dict[str, float]:
         "eos_fraction": finished,
         "truncated_fraction": 1.0 - finished,
         "repeat_4gram": sum(repeated_grams(answer.ids) for answer in answers) / len(answers),
+        "distinct_1": len({token for answer in answers for token in answer.ids}) / sum(lengths),
         "distinct_2": len(set(pairs)) / len(pairs) if pairs else 1.0,
     }

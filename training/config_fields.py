@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any, Self, get_type_hints
 
@@ -79,6 +80,9 @@ class Config:
 
     def check(self) -> None:
         """Rules that span fields; raises ConfigError."""
+
+    def check_reads(self, inputs: Collection[str], data: Collection[str]) -> None:
+        """Rules that span settings and what the spec names: `inputs` are roles, `data` record kinds; raises ConfigError."""
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as JSON-ready values."""

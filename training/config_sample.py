@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from training.config_fields import Config, ConfigError, opt
@@ -28,3 +29,11 @@ class SampleConfig(Config):
             raise ConfigError("best_of", "must be 1 at temperature 0: all candidates would be the same")
         if self.n > 1 and self.temperature == 0.0:
             raise ConfigError("n", "must be 1 at temperature 0: all completions would be the same")
+
+    def check_reads(self, inputs: Collection[str], data: Collection[str]) -> None:
+        if self.best_of > 1 and "reward" not in inputs:
+            raise ConfigError("best_of", "needs inputs.reward to tell which candidate is best; name one, or use 1")
+        if self.shots and "demonstrations" not in data:
+            raise ConfigError("shots", "needs data.demonstrations to take them from; or use 0")
+        if "demonstrations" in data and not self.shots:
+            raise ConfigError("shots", "must be at least 1 when data.demonstrations is given; or leave that out")

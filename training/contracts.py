@@ -65,7 +65,7 @@ NEEDS: dict[Kind, StageNeeds] = {
     Kind.SFT: StageNeeds(("demonstrations",), ("policy",), "policy"),
     Kind.SAMPLE: StageNeeds(("prompts", "demonstrations?"), ("policy", "reward?"), "completions"),
     Kind.REWARD: StageNeeds(("rankings", "demonstrations?"), ("policy",), "reward"),
-    Kind.PPO: StageNeeds(("prompts",), ("policy", "reward"), "policy"),
+    Kind.PPO: StageNeeds(("prompts", "documents?", "demonstrations?"), ("policy", "reward?", "gold?"), "policy"),
     Kind.EVALUATE: StageNeeds(("prompts?", "rankings?"), ("policy", "reference?", "reward?"), "report"),
 }
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from training import adapters
 from training.backbone import Backbone, Hidden
 from training.batches import RowBatch
-from training.configs import PpoConfig
+from training.configs import ConfigError, PpoConfig
 from training.reward_model import RewardModel
 
 
@@ -48,18 +48,31 @@ class Critic:
         """Values [N] before each marked token of the batch, with gradients."""
         if self.backbone is None or hidden is None:
             return self.values(policy_states_ND)
+        return self.values(self._states(hidden)[:, :-1][batch.response_BT[:, 1:]])
+
+    def read_final(self, batch: RowBatch, hidden: Hidden | None, policy_states_BTD: Tensor) -> Tensor:
+        """Values [B] behind the last marked token of each row."""
+        states_BTD = policy_states_BTD if self.backbone is None or hidden is None else self._states(hidden)
+        places_BT = torch.arange(batch.ids_BT.shape[1], device=states_BTD.device) * batch.response_BT
+        rows_B = torch.arange(len(states_BTD), device=states_BTD.device)
+        return self.values(states_BTD[rows_B, places_BT.argmax(1)])
+
+    def _states(self, hidden: Hidden) -> Tensor:
+        """States [B, T, D] of the adapter critic."""
+        assert self.backbone is not None
         with self.backbone.using("value"):
-            states_BTD = self.backbone.run_top(hidden, layers=self.layers)
-        return self.values(states_BTD[:, :-1][batch.response_BT[:, 1:]])
+            return self.backbone.run_top(hidden, layers=self.layers)
 
 
-def build_critic(config: PpoConfig, policy: Backbone, reward: RewardModel) -> Critic:
-    """The critic the config asks for, at its starting point."""
+def build_critic(config: PpoConfig, policy: Backbone, reward: RewardModel | None) -> Critic:
+    """The critic the config asks for, at its starting point: an adapter starts as the reward model, a head at 0."""
     if config.value_model == "head":
         head = nn.Linear(policy.hidden_size, 1).to(policy.device)
         nn.init.zeros_(head.weight)
         nn.init.zeros_(head.bias)
         return Critic(head)
+    if reward is None:
+        raise ConfigError("value_model", "an adapter starts from inputs.reward: use head with a function")
     backbone = reward.backbone
     head = nn.Linear(backbone.hidden_size, 1).to(backbone.device)
     with torch.no_grad():

@@ -54,11 +54,26 @@ def kl_k3(logprobs_N: Tensor, reference_N: Tensor) -> Tensor:
     return (-gap_N).clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO).exp() - 1.0 + gap_N
 
 
-def policy_loss(logprobs_N: Tensor, old_logprobs_N: Tensor, advantages_N: Tensor, clip: float) -> tuple[Tensor, Tensor]:
-    """Clipped surrogate per token, -min(ρA, clip(ρ, 1-ε, 1+ε)A), and the ratio ρ = π/π_old. Schulman et al. 2017, eq. 7."""
+def policy_loss(
+    logprobs_N: Tensor,
+    old_logprobs_N: Tensor,
+    advantages_N: Tensor,
+    clip: float,
+    *,
+    clip_high: float = 0.0,
+    dual_clip: float = 0.0,
+) -> tuple[Tensor, Tensor]:
+    """Clipped surrogate per token, -min(ρA, clip(ρ, 1-ε, 1+ε)A), and the ratio ρ = π/π_old. Schulman et al. 2017, eq. 7.
+
+    `clip_high` is ε above 1 when it differs (Yu et al. 2025, DAPO). `dual_clip` c bounds the loss where A < 0 at c|A|
+    (Ye et al. 2020, eq. 5). 0 leaves either out.
+    """
     ratio_N = (logprobs_N - old_logprobs_N).clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO).exp()
-    clipped_N = ratio_N.clamp(1.0 - clip, 1.0 + clip)
-    return -torch.min(ratio_N * advantages_N, clipped_N * advantages_N), ratio_N
+    clipped_N = ratio_N.clamp(1.0 - clip, 1.0 + (clip_high or clip))
+    loss_N = -torch.min(ratio_N * advantages_N, clipped_N * advantages_N)
+    if dual_clip:
+        loss_N = torch.where(advantages_N < 0, torch.min(loss_N, -dual_clip * advantages_N), loss_N)
+    return loss_N, ratio_N
 
 
 def value_loss(values_N: Tensor, old_values_N: Tensor, returns_N: Tensor, clip: float) -> Tensor:

@@ -2,11 +2,12 @@
 
     python -m training.ppo RUN_DIR
 
-Reads data.prompts (`train`), inputs.policy (where it starts, and the reference) and inputs.reward; leaves the policy in
-output/. One update: sample answers, score them, shape rewards (score - β log π/π_ref), GAE, clipped steps. The frozen
+Reads data.prompts (`train`), inputs.policy (where it starts, and the reference) and inputs.reward or a function of one's
+own; leaves the policy in output/. One update: sample answers, score them, shape rewards (score - β log π/π_ref), GAE,
+clipped steps. data.documents or data.demonstrations are mixed in as text (PPO-ptx); inputs.gold only watches. The frozen
 lower layers run once per update for reference, policy and every inner epoch; log-probabilities are those of sampling.
 
-Axes: R answers of a rollout, b answers of a micro-batch, T answer tokens, N the micro-batch's answer tokens in order.
+Axes: R answers of a rollout, T answer tokens.
 """
 
 from __future__ import annotations
@@ -17,23 +18,35 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from training.advantages import adapted_kl_coef, explained_variance, gae, shaped_rewards, truncated_scores, whiten
-from training.answers import answer_statistics
+from training.advantages import (
+    adapted_kl_coef,
+    explained_variance,
+    gae,
+    overlong_penalties,
+    shaped_rewards,
+    truncated_scores,
+    whiten,
+)
 from training.backbone import Backbone, load_backbone
+from training.chat import Messages
 from training.configs import PpoConfig
 from training.contracts import ContractError, PromptRecord
 from training.critic import build_critic
-from training.losses import kl_k2, kl_k3, policy_loss, value_loss
-from training.optimization import build_optimizer, learning_rate_factor
+from training.judges import FunctionJudge, Judge, ModelJudge, load_function
+from training.optimization import build_optimizer
+from training.overoptimisation import Point, fit_gold, rises_while_gold_falls
+from training.ppo_report import describe, result_numbers, show
+from training.pretraining_mix import build_mix, held_out_loss, mix_gradient
 from training.records import PromptRow, prompt_rows
 from training.reward_model import load_reward
-from training.rollouts import Learner, Micro, Rollout, collect, deal, mean_entropy, take
-from training.sampling import answer_text, check_room
+from training.rollouts import Learner, Rollout, collect, deal, mean_entropy
+from training.sampling import check_compile, check_room
 from training.session import Interrupted, Metrics, Session, main
+from training.surrogate import Sums, accumulate, optimizer_step
 
-SHOWN = 4  # answers of a rollout written to samples.jsonl
+EARLY_STOP = 1.5  # times inner_kl_target
 
 
 def train(session: Session) -> Metrics:
@@ -42,22 +55,26 @@ def train(session: Session) -> Metrics:
     records: list[PromptRecord] = [record for record in session.records("prompts") if record.split == "train"]
     if not records:
         raise ContractError("data.prompts has no row of split 'train'")
-    learner = build_learner(session)
+    learner = build_learner(session, {record.id: record.messages for record in records})
     prompts = prompt_rows(records, learner.policy.tokenizer, max_tokens=learner.policy.context_length)
-    names = [prompt.id for prompt in prompts]
-    check_room(learner.policy, [prompt.ids for prompt in prompts], config.max_new_tokens, names)
+    check_room(
+        learner.policy, [prompt.ids for prompt in prompts], config.max_new_tokens, [prompt.id for prompt in prompts]
+    )
     texts = {record.id: record.messages[-1]["content"] for record in records}
-    kept = session.restore(learner.weights, learner.optimizer) or {"kl_coef": config.kl_coef}
+    kept = session.restore(learner.weights, learner.optimizer) or start(learner, config)
 
     for update in session.steps(config.updates):
         rollout = roll(session, learner, prompts, update, kept, behind=update - 1)
-        facts = describe(rollout, config, kept["kl_coef"])
-        if config.kl_stop and facts["objective/kl"] > config.kl_stop:
-            session.note(f"stopped before update {update}: KL {facts['objective/kl']:.2f} exceeds {config.kl_stop}")
-            kept["stopped_at"] = update
+        facts = describe(rollout, used_scores(rollout, config), kept["kl_coef"])
+        if reason := stop_reason(config, facts, kept.get("entropy")):
+            session.note(f"stopped before update {update}: {reason}")
+            kept |= {"stopped_at": update, "stopped_by": reason}
             break
+        facts |= watch_gold(session, kept, facts, update)
         facts |= learn(learner, rollout, update, kept["kl_coef"], config, seed=session.spec.seed)
+        average_weights(learner, config.ema_decay)
         kept.setdefault("before", result_numbers(facts))
+        kept["entropy"] = facts["objective/entropy"]
         if config.kl_target:
             kl, target = facts["objective/kl"], config.kl_target
             kept["kl_coef"] = adapted_kl_coef(kept["kl_coef"], kl, target, len(rollout.answers), config.kl_horizon)
@@ -67,20 +84,46 @@ def train(session: Session) -> Metrics:
             show(session, learner, rollout, texts, update)
         session.end_step(update, weights=learner.weights, optimizer=learner.optimizer, extra=kept)
 
+    return finish(session, learner, prompts, kept)
+
+
+def start(learner: Learner, config: PpoConfig) -> dict[str, Any]:
+    """What is kept from update to update, at the beginning of a fresh run."""
+    kept: dict[str, Any] = {"kl_coef": config.kl_coef}
+    if learner.mix:
+        kept["ptx_before"] = held_out_loss(learner.policy, learner.mix, config.micro_tokens)
+    return kept
+
+
+def finish(session: Session, learner: Learner, prompts: Sequence[PromptRow], kept: dict[str, Any]) -> Metrics:
+    """Measure the policy as it is exported, on the first update's prompts and seeds, save it and return the metrics."""
+    config: PpoConfig = session.config
     done = kept.get("stopped_at", config.updates + 1) - 1
+    with torch.no_grad():
+        for name, average in learner.average.items():
+            learner.policy_weights[name].copy_(average)
     last = roll(session, learner, prompts, 1, kept, behind=done)
-    facts = describe(last, config, kept["kl_coef"])
+    facts = describe(last, used_scores(last, config), kept["kl_coef"])
     facts["objective/entropy"] = mean_entropy(learner, last, config.temperature)
+    if learner.mix and kept["ptx_before"] is not None:
+        kept["ptx_after"] = held_out_loss(learner.policy, learner.mix, config.micro_tokens)
+        facts["ptx/loss"] = kept["ptx_after"]
     session.log(done, "valid", **facts)
     learner.policy.save_policy(session.staging)
-    return {
-        **{f"{name}_before": value for name, value in kept["before"].items()},
-        **{f"{name}_after": value for name, value in result_numbers(facts).items()},
+    after = result_numbers(facts)
+    found: Metrics = {f"{name}_before": value for name, value in kept.get("before", after).items()}
+    found |= {f"{name}_after": value for name, value in after.items()}
+    found |= {f"ptx_loss_{when}": kept[f"ptx_{when}"] for when in ("before", "after") if kept.get(f"ptx_{when}")}
+    if fit := fit_gold([Point(*row) for row in kept.get("curve", [])]):
+        found |= {"gold_a": fit.a, "gold_b": fit.b, "gold_peak_kl": fit.peak_kl}
+    return found | {
         "updates": done,
         "episodes": done * config.rollout_prompts,
         "kl_coef": kept["kl_coef"],
-        "stopped_by_kl": "stopped_at" in kept,
-        "reward_on_shared_trunk": learner.reward.backbone is learner.policy,
+        "stopped_by": kept.get("stopped_by", ""),
+        "stopped_by_kl": kept.get("stopped_by", "").startswith("KL"),
+        "reward_on_shared_trunk": isinstance(learner.judge, ModelJudge)
+        and learner.judge.reward.backbone is learner.policy,
     }
 
 
@@ -97,13 +140,71 @@ def roll(
         raise
 
 
+def stop_reason(config: PpoConfig, facts: dict[str, float], entropy: float | None) -> str:
+    """Why to stop before learning from this rollout; "" to go on. `entropy` is that of the update before."""
+    kl, truncated = facts["objective/kl"], facts["rollout/truncated_fraction"]
+    if config.kl_stop and kl > config.kl_stop:
+        return f"KL {kl:.2f} exceeds {config.kl_stop}"
+    if config.truncated_stop and truncated > config.truncated_stop:
+        return f"a share of {truncated:.2f} of the answers is cut off, more than {config.truncated_stop}"
+    if config.entropy_stop and entropy is not None and entropy < config.entropy_stop:
+        return f"entropy {entropy:.3f} is below {config.entropy_stop}"
+    return ""
+
+
+def watch_gold(session: Session, kept: dict[str, Any], facts: dict[str, float], update: int) -> dict[str, float]:
+    """Add a point to the curve of gold score against KL; say when the score rises while the gold score falls."""
+    if "objective/gold_score" not in facts:
+        return {}
+    curve = kept.setdefault("curve", [])
+    curve.append([max(0.0, facts["objective/kl"]), facts["objective/score"], facts["objective/gold_score"]])
+    window = session.config.gold_window
+    diverging = rises_while_gold_falls([Point(*row) for row in curve], window)
+    if diverging:
+        session.note(f"update {update}: over {window} updates the score rose while the gold score fell")
+    return {"objective/sqrt_kl": curve[-1][0] ** 0.5, "objective/overoptimised": float(diverging)}
+
+
+@torch.no_grad()
+def average_weights(learner: Learner, decay: float) -> None:
+    """Move the exported average towards the weights by 1 - decay. Ouyang et al. 2022, C.4, has 0.992."""
+    for name, average in learner.average.items():
+        average.lerp_(learner.policy_weights[name], 1.0 - decay)
+
+
 # ---------------------------------------------------------------- set-up
 
 
-def build_learner(session: Session) -> Learner:
-    """Load policy and reward (on one trunk when they have the same base), add critic and optimiser."""
+def build_learner(session: Session, messages: dict[str, Messages] | None = None) -> Learner:
+    """Load policy and reward (on one trunk when they have the same base), add critic, optimiser and what else is asked for.
+
+    `messages` by prompt id are for a reward function.
+    """
     config: PpoConfig = session.config
     policy = load_backbone(session.input("policy"), device=session.device, dtype=session.dtype)
+    check_compile(policy, config.compile)
+    judge = load_judge(session, policy, messages or {})
+    gold = load_gold(session, policy)
+    mix = build_mix(session.records("documents"), session.records("demonstrations"), policy, config)
+    if config.ptx_coef and not mix:
+        raise ContractError("neither data.documents nor data.demonstrations has a row of split 'train'")
+    policy_weights = policy.tune(config, keep_reference=True)
+    torch.manual_seed(session.spec.seed)
+    critic = build_critic(config, policy, judge.reward if isinstance(judge, ModelJudge) else None)
+    adapter_weights = {f"value.{name}": weight for name, weight in critic.adapter_weights.items()}
+    optimizer = build_optimizer(
+        {**policy_weights, **adapter_weights}, config, head=critic.head_weights, head_rate=config.value_learning_rate
+    )
+    average = {name: weight.detach().clone() for name, weight in policy_weights.items()} if config.ema_decay else {}
+    critic_weights = {**adapter_weights, **critic.head_weights}
+    return Learner(policy, judge, critic, optimizer, policy_weights, critic_weights, gold, mix, average)
+
+
+def load_judge(session: Session, policy: Backbone, messages: dict[str, Messages]) -> Judge:
+    """The reward model, on the policy's trunk where it can be, or the function the config names, tried once."""
+    config: PpoConfig = session.config
+    if config.reward:
+        return FunctionJudge(config.reward, load_function(config.reward), policy, messages)
     reward = load_reward(
         session.input("reward"),
         device=session.device,
@@ -111,22 +212,25 @@ def build_learner(session: Session) -> Learner:
         backbone=policy if config.tuning == "lora" else None,
         micro_tokens=config.micro_tokens,
     )
-    check_same_tokens(policy, reward.backbone)
-    policy_weights = policy.tune(config, keep_reference=True)
-    torch.manual_seed(session.spec.seed)
-    critic = build_critic(config, policy, reward)
-    adapter_weights = {f"value.{name}": weight for name, weight in critic.adapter_weights.items()}
-    optimizer = build_optimizer(
-        {**policy_weights, **adapter_weights}, config, head=critic.head_weights, head_rate=config.value_learning_rate
-    )
-    return Learner(policy, reward, critic, optimizer, policy_weights, {**adapter_weights, **critic.head_weights})
+    check_same_tokens(policy, reward.backbone, "reward")
+    return ModelJudge(reward)
 
 
-def check_same_tokens(policy: Backbone, reward: Backbone) -> None:
-    """Answers go to the reward model as token ids, never as text again: both must have the same vocabulary."""
+def load_gold(session: Session, policy: Backbone) -> Judge | None:
+    """The reward model that only watches, on a trunk of its own; None when none is named."""
+    if not session.inputs("gold"):
+        return None
+    tokens = session.config.micro_tokens
+    gold = load_reward(session.input("gold"), device=session.device, dtype=session.dtype, micro_tokens=tokens)
+    check_same_tokens(policy, gold.backbone, "gold")
+    return ModelJudge(gold)
+
+
+def check_same_tokens(policy: Backbone, reward: Backbone, role: str) -> None:
+    """Answers go to reward models as token ids, never as text again: both must have the same vocabulary."""
     if policy.tokenizer.get_vocab() != reward.tokenizer.get_vocab():
         raise ContractError(
-            "inputs.reward has another tokenizer than inputs.policy; train it from this policy's family"
+            f"inputs.{role} has another tokenizer than inputs.policy; train it from this policy's family"
         )
 
 
@@ -134,18 +238,26 @@ def check_same_tokens(policy: Backbone, reward: Backbone) -> None:
 
 
 def used_scores(rollout: Rollout, config: PpoConfig) -> Tensor:
-    """Scores [R] that enter the reward: after the rule for answers that were cut off, and whitening if asked for."""
-    truncated_R = torch.tensor([not answer.finished for answer in rollout.answers], device=rollout.scores_R.device)
-    scores_R = truncated_scores(rollout.scores_R, truncated_R, config.truncated, config.truncated_value)
-    return whiten(scores_R, torch.ones_like(truncated_R)) if config.whiten_scores else scores_R
+    """Scores [R] that enter the reward: after the rule for cut-off answers, the length penalty, clipping, whitening."""
+    scores_R = truncated_scores(rollout.scores_R, rollout.truncated_R, config.truncated, config.truncated_value)
+    if config.overlong_tokens:
+        lengths_R, limit = rollout.mask_RT.sum(1), config.max_new_tokens
+        scores_R = scores_R - overlong_penalties(lengths_R, limit, config.overlong_tokens, config.overlong_penalty)
+    if config.score_clip:
+        scores_R = scores_R.clamp(-config.score_clip, config.score_clip)
+    return whiten(scores_R, torch.ones_like(rollout.truncated_R)) if config.whiten_scores else scores_R
 
 
 def advantages_and_returns(rollout: Rollout, config: PpoConfig, kl_coef: float) -> tuple[Tensor, Tensor]:
     """Advantages (whitened over the rollout) and returns (of the advantages before whitening), [R, T]."""
     rewards_RT = shaped_rewards(used_scores(rollout, config), rollout.kl_RT, rollout.mask_RT, kl_coef)
-    advantages_RT, returns_RT = gae(rewards_RT, rollout.values_RT, rollout.mask_RT, config.gamma, config.gae_lambda)
+    if config.whiten_rewards:
+        rewards_RT = whiten(rewards_RT, rollout.learned_RT, shift_mean=False)
+    advantages_RT, returns_RT = gae(
+        rewards_RT, rollout.values_RT, rollout.mask_RT, config.gamma, config.gae_lambda, rollout.final_values_R
+    )
     if config.whiten_advantages:
-        advantages_RT = whiten(advantages_RT, rollout.mask_RT)
+        advantages_RT = whiten(advantages_RT, rollout.learned_RT)
     return advantages_RT, returns_RT
 
 
@@ -154,148 +266,67 @@ def learn(
 ) -> dict[str, float]:
     """The optimiser steps of one update; return what to log of them."""
     targets = advantages_and_returns(rollout, config, kl_coef)
+    critic_only = update <= config.value_warmup
+    seen: list[Sums] = []
+    for step, at in steps_of(update, config, seed):
+        sums = accumulate(learner, rollout, rollout.minibatches[at], *targets, config, critic_only=critic_only)
+        limit = EARLY_STOP * config.inner_kl_target * sums["tokens"]
+        if limit and sums["approx_kl"] > limit:
+            learner.optimizer.zero_grad(set_to_none=True)
+            break
+        if learner.mix and not critic_only:
+            sums |= mix_gradient(learner.policy, learner.policy_weights, learner.mix, config, step=step, seed=seed)
+        elif not sums["tokens"]:
+            learner.optimizer.zero_grad(set_to_none=True)
+            continue  # every answer of the minibatch is masked: there is nothing to learn from
+        seen.append(sums | optimizer_step(learner, step, config))
+    return step_facts(seen, rollout, targets[1], config)
+
+
+def steps_of(update: int, config: PpoConfig, seed: int) -> list[tuple[int, int]]:
+    """The steps of an update, counted from the beginning of the run, each with its minibatch: every epoch has its own order."""
     step = (update - 1) * config.inner_epochs * config.minibatches
-    seen: list[dict[str, float]] = []
+    order: list[int] = []
     for epoch in range(config.inner_epochs):
-        order = list(range(config.minibatches))
-        random.Random(f"{seed}:{update}:{epoch}").shuffle(order)
-        for at in order:
-            step += 1
-            parts = accumulate(
-                learner, rollout, rollout.minibatches[at], *targets, config, critic_only=update <= config.value_warmup
-            )
-            seen.append(parts | optimizer_step(learner, step, config))
-    first_pass = seen[: config.minibatches]
+        one = list(range(config.minibatches))
+        random.Random(f"{seed}:{update}:{epoch}").shuffle(one)
+        order += one
+    return list(enumerate(order, start=step + 1))
 
-    def per_token(name: str, rows: Sequence[dict[str, float]] = seen) -> float:
-        return sum(row[name] for row in rows) / sum(row["tokens"] for row in rows)
 
-    mask = rollout.mask_RT
-    return {
-        "objective/entropy": per_token("entropy", first_pass),
+def step_facts(seen: Sequence[Sums], rollout: Rollout, returns_RT: Tensor, config: PpoConfig) -> dict[str, float]:
+    """What the steps of one update say: sums over tokens become means per token; the entropy is that of the first pass."""
+    first = seen[: config.minibatches]
+
+    def per_token(name: str, rows: Sequence[Sums] = seen) -> float:
+        return sum(row[name] for row in rows) / max(1.0, sum(row["tokens"] for row in rows))
+
+    def per_step(name: str) -> float:
+        return sum(row[name] for row in seen) / max(1, len(seen))
+
+    mask, entropy = rollout.learned_RT, per_token("entropy", first)
+    facts = {
+        "objective/entropy": entropy,
+        "objective/entropy_per_answer": entropy * float(rollout.mask_RT.sum()) / len(rollout.answers),
         "policy/loss": per_token("policy_loss"),
         "policy/clip_fraction": per_token("clipped"),
         "policy/approx_kl": per_token("approx_kl"),
+        "policy/approx_kl_k3": per_token("approx_kl_k3"),
         "policy/ratio_mean": per_token("ratio"),
-        "policy/grad_norm": sum(row["policy_norm"] for row in seen) / len(seen),
-        "policy/learning_rate": seen[-1]["learning_rate"],
+        "policy/ratio_max": max((row["ratio_max"] for row in seen), default=1.0),
+        "policy/grad_norm": per_step("policy_norm"),
+        "policy/steps": float(len(seen)),
         "value/loss": per_token("value_loss"),
-        "value/grad_norm": sum(row["critic_norm"] for row in seen) / len(seen),
-        "value/explained_variance": explained_variance(rollout.values_RT[mask], targets[1][mask]),
-        "rollout/logp_drift": seen[0]["drift"],
+        "value/clip_fraction": per_token("value_clipped"),
+        "value/grad_norm": per_step("critic_norm"),
+        "value/explained_variance": explained_variance(rollout.values_RT[mask], returns_RT[mask]),
     }
-
-
-def accumulate(
-    learner: Learner,
-    rollout: Rollout,
-    micros: Sequence[Micro],
-    advantages_RT: Tensor,
-    returns_RT: Tensor,
-    config: PpoConfig,
-    *,
-    critic_only: bool = False,
-) -> dict[str, float]:
-    """Add the gradient of one minibatch, per token of the whole minibatch whatever the micro-batches; return sums over tokens."""
-    tokens = sum(int(rollout.mask_RT[micro.rows_b].sum()) for micro in micros)
-    sums: dict[str, Tensor] = {}
-    drift = torch.zeros((), device=rollout.logprobs_RT.device)
-    for micro in micros:
-        old_N, old_values_N, advantages_N, returns_N = (
-            take(x_RT, rollout, micro) for x_RT in (rollout.logprobs_RT, rollout.values_RT, advantages_RT, returns_RT)
-        )
-        with torch.set_grad_enabled(not critic_only):
-            states_bTD = learner.policy.run_top(micro.hidden)
-            new = learner.policy.token_logprobs(
-                states_bTD, micro.batch.ids_BT, micro.batch.response_BT, temperature=config.temperature
-            )
-        values_N = learner.critic.read(micro.batch, micro.value_hidden, new.states_ND)
-        policy_N, ratio_N = policy_loss(new.logprobs_N, old_N, advantages_N, config.clip)
-        value_N = value_loss(values_N, old_values_N, returns_N, config.value_clip)
-        loss = config.value_coef * value_N.sum()
-        if not critic_only:
-            loss = loss + policy_N.sum()
-        torch.autograd.backward(loss / tokens)
-        per_token = {
-            "policy_loss": policy_N,
-            "value_loss": value_N,
-            "entropy": new.entropy_N,
-            "ratio": ratio_N,
-            "clipped": ((ratio_N - 1.0).abs() > config.clip).float(),
-            "approx_kl": kl_k2(new.logprobs_N, old_N),
-        }
-        for name, token_N in per_token.items():
-            sums[name] = sums.get(name, 0.0) + token_N.detach().sum()
-        drift = torch.maximum(drift, (new.logprobs_N.detach() - old_N).abs().max())
-    values = torch.stack([*sums.values(), drift]).tolist()  # one transfer from the device
-    return dict(zip([*sums, "drift"], values, strict=True)) | {"tokens": float(tokens)}
-
-
-def optimizer_step(learner: Learner, step: int, config: PpoConfig) -> dict[str, float]:
-    """Clip policy and critic each by itself, step, clear; return the learning rate and both gradient norms."""
-    factor = learning_rate_factor(step, config.updates * config.inner_epochs * config.minibatches, config)
-    for group in learner.optimizer.param_groups:
-        group["lr"] = group["peak"] * factor
-    policy_norm, critic_norm = (
-        float(nn.utils.clip_grad_norm_(list(weights.values()), config.max_grad_norm))
-        for weights in (learner.policy_weights, learner.critic_weights)
-    )
-    learner.optimizer.step()
-    learner.optimizer.zero_grad(set_to_none=True)
-    rate = float(learner.optimizer.param_groups[0]["lr"])
-    return {"learning_rate": rate, "policy_norm": policy_norm, "critic_norm": critic_norm}
-
-
-# ---------------------------------------------------------------- numbers and texts
-
-
-def describe(rollout: Rollout, config: PpoConfig, kl_coef: float) -> dict[str, float]:
-    """What the rollout itself says, before any step. KL is in nats; per answer unless named otherwise."""
-    mask = rollout.mask_RT
-    kl_R = rollout.kl_RT.sum(1)
-    scores_R = used_scores(rollout, config)
-    return {
-        "objective/score": float(rollout.scores_R.mean()),
-        "objective/score_std": float(rollout.scores_R.std(correction=0)),
-        "objective/score_used": float(scores_R.mean()),
-        "objective/rlhf_reward": float((scores_R - kl_coef * kl_R).mean()),
-        "objective/kl": float(kl_R.mean()),
-        "objective/kl_per_token": float(rollout.kl_RT[mask].mean()),
-        "objective/kl_k3_per_token": float(kl_k3(rollout.logprobs_RT[mask], rollout.reference_RT[mask]).mean()),
-        "objective/kl_coef": kl_coef,
-        **{f"rollout/{name}": value for name, value in answer_statistics(rollout.answers).items()},
-    }
-
-
-RESULT_NAMES = {
-    "score": "objective/score",
-    "kl": "objective/kl",
-    "kl_per_token": "objective/kl_per_token",
-    "entropy": "objective/entropy",
-    "length": "rollout/length",
-    "eos_fraction": "rollout/eos_fraction",
-    "repeat_4gram": "rollout/repeat_4gram",
-}
-
-
-def result_numbers(facts: dict[str, float]) -> dict[str, float]:
-    """The numbers of a rollout that the run's page shows before and after."""
-    return {name: facts[source] for name, source in RESULT_NAMES.items()}
-
-
-def show(session: Session, learner: Learner, rollout: Rollout, texts: dict[str, str], update: int) -> None:
-    """Write the first answers of the rollout to samples.jsonl."""
-    kl_R = rollout.kl_RT.sum(1).tolist()
-    for at in range(min(SHOWN, len(rollout.answers))):
-        answer = rollout.answers[at]
-        facts: dict[str, Any] = {
-            "score": float(rollout.scores_R[at]),
-            "kl": kl_R[at],
-            "tokens": len(answer.ids),
-            "finished": answer.finished,
-        }
-        prompt, text = texts[rollout.prompts[at].id], answer_text(learner.policy, answer)
-        session.sample(update, prompt=prompt, text=text, **facts)
+    if seen:
+        facts |= {"policy/learning_rate": seen[-1]["learning_rate"], "rollout/logp_drift": seen[0]["drift"]}
+    if seen and "ptx_loss" in seen[0]:
+        for name in ("loss", "norm", "cosine"):
+            facts[f"ptx/{name.replace('norm', 'grad_norm')}"] = per_step(f"ptx_{name}")
+    return facts
 
 
 if __name__ == "__main__":

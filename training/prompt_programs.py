@@ -28,12 +28,10 @@ class PromptProgram:
 def build_program(system: str, shots: int, demonstrations: Sequence[DemonstrationRecord]) -> PromptProgram:
     """The program of the first `shots` demonstrations of split train.
 
-    Raises ConfigError when there are fewer, or when demonstrations are given and none is asked for; ContractError for
-    one that has a system message of its own, which could only stand in front of everything.
+    Raises ConfigError when there are fewer; ContractError for one that has a system message of its own, which could only
+    stand in front of everything.
     """
     train = [record for record in demonstrations if record.split == "train"]
-    if demonstrations and not shots:
-        raise ConfigError("shots", "must be at least 1 when data.demonstrations is given; or leave that out")
     if shots > len(train):
         raise ConfigError("shots", f"asks for {shots} demonstrations; data.demonstrations has {len(train)} to train on")
     chosen = tuple(train[:shots])

@@ -7,7 +7,7 @@ Axes: R answers of a rollout, b answers of a micro-batch, T answer tokens, N the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -18,9 +18,10 @@ from training.backbone import Backbone, Hidden
 from training.batches import RowBatch, micro_batches
 from training.configs import PpoConfig
 from training.critic import Critic
+from training.judges import Judge
 from training.optimization import epoch_order
+from training.pretraining_mix import PretrainingMix
 from training.records import PromptRow
-from training.reward_model import RewardModel
 from training.sampling import Decoding, Sampled, generate, row_seed
 
 ROWS = 64  # answers decoded together
@@ -43,11 +44,24 @@ class Rollout:
     prompts: list[PromptRow]
     answers: list[Sampled]
     minibatches: list[list[Micro]]
-    scores_R: Tensor  # as the reward model gives them
+    scores_R: Tensor  # as the judge gives them
     mask_RT: Tensor
+    learned_RT: Tensor  # the mask, less answers that were cut off when nothing is to be learned from them
     logprobs_RT: Tensor
     reference_RT: Tensor
     values_RT: Tensor
+    final_values_R: Tensor  # V behind the last token of answers cut off, when they are to go on from it; else 0
+    gold_R: Tensor | None = None
+
+    @property
+    def truncated_R(self) -> Tensor:
+        """Which answers have no end token."""
+        return torch.tensor([not answer.finished for answer in self.answers], device=self.scores_R.device)
+
+    @property
+    def micros(self) -> list[Micro]:
+        """All micro-batches of all minibatches."""
+        return [micro for minibatch in self.minibatches for micro in minibatch]
 
     @property
     def kl_RT(self) -> Tensor:
@@ -57,19 +71,23 @@ class Rollout:
 
 @dataclass
 class Learner:
-    """The four models of PPO on at most two trunks, the optimiser and the names of all weights it trains."""
+    """The models of PPO on as few trunks as can be, the optimiser and the names of all weights it trains."""
 
     policy: Backbone
-    reward: RewardModel
+    judge: Judge
     critic: Critic
     optimizer: torch.optim.Optimizer
     policy_weights: dict[str, nn.Parameter]
     critic_weights: dict[str, nn.Parameter]
+    gold: Judge | None = None
+    mix: PretrainingMix | None = None
+    average: dict[str, Tensor] = field(default_factory=dict)  # of policy_weights, when it is to be exported
 
     @property
-    def weights(self) -> dict[str, nn.Parameter]:
+    def weights(self) -> dict[str, Tensor]:
         """Everything a resume checkpoint must hold."""
-        return {**self.policy_weights, **self.critic_weights}
+        averages = {f"average.{name}": weight for name, weight in self.average.items()}
+        return {**self.policy_weights, **self.critic_weights, **averages}
 
 
 def deal(prompts: Sequence[PromptRow], update: int, *, size: int, seed: int) -> list[tuple[PromptRow, int]]:
@@ -103,22 +121,30 @@ def collect(
             batch_rows=ROWS,
             value_of=critic.values if critic.backbone is None else None,
             check=check,
+            compile=config.compile,
         )
-    scores_R = learner.reward.score([(p.ids, a.ids) for p, a in zip(prompts, answers, strict=True)]).to(policy.device)
     logprobs_RT = padded([answer.logprobs_T for answer in answers], policy.device)
     captured = [answer.values_T for answer in answers if answer.values_T is not None]
+    mask_RT = padded([torch.ones(len(answer.ids)) for answer in answers], policy.device) > 0
     rollout = Rollout(
         prompts,
         answers,
         minibatches=split(learner, prompts, answers, config),
-        scores_R=scores_R,
-        mask_RT=padded([torch.ones(len(answer.ids)) for answer in answers], policy.device) > 0,
+        scores_R=learner.judge.scores(prompts, answers).to(policy.device),
+        gold_R=learner.gold.scores(prompts, answers) if learner.gold else None,
+        mask_RT=mask_RT,
+        learned_RT=mask_RT,
         logprobs_RT=logprobs_RT,
         reference_RT=torch.zeros_like(logprobs_RT),
         values_RT=padded(captured, policy.device) if captured else torch.zeros_like(logprobs_RT),
+        final_values_R=torch.zeros_like(logprobs_RT[:, 0]),
     )
     check()
     add_reference(learner, rollout, config.temperature)
+    if config.truncated == "mask":
+        rollout.learned_RT = mask_RT & ~rollout.truncated_R[:, None]
+    if config.truncated == "bootstrap":
+        add_final_values(learner, rollout)
     return rollout
 
 
@@ -154,7 +180,7 @@ def micros_of(
 def add_reference(learner: Learner, rollout: Rollout, temperature: float) -> None:
     """Fill in log π_ref of every token and, for a critic with its own adapter, the values."""
     policy, critic = learner.policy, learner.critic
-    for micro in (micro for minibatch in rollout.minibatches for micro in minibatch):
+    for micro in rollout.micros:
         with policy.using(None):
             states_bTD = policy.run_top(micro.hidden)
             found = policy.token_logprobs(
@@ -164,6 +190,17 @@ def add_reference(learner: Learner, rollout: Rollout, temperature: float) -> Non
         if critic.backbone is not None:
             values_N = critic.read(micro.batch, micro.value_hidden, found.states_ND)
             place(rollout.values_RT, rollout, micro, values_N)
+
+
+@torch.no_grad()
+def add_final_values(learner: Learner, rollout: Rollout) -> None:
+    """Fill in the critic's value behind the last token of every answer that was cut off."""
+    truncated_R = rollout.truncated_R
+    for micro in rollout.micros:
+        if bool(truncated_R[micro.rows_b].any()):
+            states_bTD = learner.policy.run_top(micro.hidden)
+            values_b = learner.critic.read_final(micro.batch, micro.value_hidden, states_bTD)
+            rollout.final_values_R[micro.rows_b] = torch.where(truncated_R[micro.rows_b], values_b, 0.0)
 
 
 def take(x_RT: Tensor, rollout: Rollout, micro: Micro) -> Tensor:
@@ -182,7 +219,7 @@ def place(x_RT: Tensor, rollout: Rollout, micro: Micro, values_N: Tensor) -> Non
 def mean_entropy(learner: Learner, rollout: Rollout, temperature: float) -> float:
     """Entropy of the policy in nats per answer token."""
     total = 0.0
-    for micro in (micro for minibatch in rollout.minibatches for micro in minibatch):
+    for micro in rollout.micros:
         states_bTD = learner.policy.run_top(micro.hidden)
         found = learner.policy.token_logprobs(
             states_bTD, micro.batch.ids_BT, micro.batch.response_BT, temperature=temperature

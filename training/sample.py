@@ -19,7 +19,7 @@ from typing import Any
 from training.advantages import best_of_n_kl
 from training.backbone import Backbone, load_backbone
 from training.chat import encode_prompt
-from training.configs import ConfigError, SampleConfig
+from training.configs import SampleConfig
 from training.contracts import CompletionRecord, ContractError, InputRef, PromptRecord, canonical_json
 from training.prompt_programs import PromptProgram, build_program
 from training.records import prompt_rows
@@ -48,8 +48,6 @@ def train(session: Session) -> Metrics:
     records: list[PromptRecord] = session.records("prompts")
     if not records:
         raise ContractError("data.prompts is empty; name at least one prompt")
-    if config.best_of > 1 and not session.inputs("reward"):
-        raise ConfigError("best_of", "needs inputs.reward to tell which candidate is best; name one, or use 1")
     program = build_program(config.system, config.shots, session.records("demonstrations"))
     policies = named_policies(session.spec.inputs["policy"])
     reward = judge(session)

@@ -61,6 +61,9 @@ class Session:
         self.run_dir = run_dir
         self.spec = RunSpec.read(run_dir)
         self.config: Any = config_for(self.spec.kind, self.spec.config)
+        self.config.check_reads(
+            *({name for name, refs in part.items() if refs} for part in (self.spec.inputs, self.spec.data))
+        )
         self.device, self.dtype = choose_device(self.config)
         self.should_stop = False
         self.resumed: checkpointing.ResumePoint | None = None

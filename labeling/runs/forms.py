@@ -18,12 +18,15 @@ from training.contracts import NEEDS, Kind
 
 OFFERED = [kind for kind in Run.Kind if kind != Run.Kind.PRETRAIN]  # no snapshot holds plain text to pretrain on
 SHOWN_SNAPSHOTS = 50
-ROLE_LABELS = {"policy": "Policy", "reference": "Reference", "reward": "Reward model"}
+ROLE_LABELS = {"policy": "Policy", "reference": "Reference", "reward": "Reward model", "gold": "Gold reward model"}
 ROLE_HELP = {
     ("sft", "policy"): "What the fine-tuning starts from: usually the base model.",
     ("sample", "policy"): "One or more: each answers every prompt.",
     ("reward", "policy"): "The weights the reward model starts from: usually the SFT policy.",
     ("ppo", "policy"): "The policy that PPO improves, and the reference its KL is measured from.",
+    ("ppo", "reward"): "What PPO maximises; may be left out only when a function of your own does (see settings).",
+    ("ppo", "gold"): "Watches only: says when the reward rises while this one falls (over-optimisation).",
+    ("sample", "reward"): "Scores every completion, and picks the best of n.",
     ("evaluate", "reference"): "Answers with the same seeds; the win rate is measured against it.",
 }
 ACRONYMS = {"kl": "KL", "lora": "LoRA", "gae": "GAE", "warmup": "warm-up"}
@@ -31,6 +34,7 @@ GROUPS = {
     "main": "Settings",
     "objective": "Objective",
     "critic": "Critic",
+    "pretraining mix": "Pretraining mix (PPO-ptx)",
     "adapter": "What is trained",
     "ensemble": "Seeds, ensemble and learning curve",
     "machine": "Machine",
@@ -183,9 +187,10 @@ def prefilled(project: Project, kind: str, params: QueryDict, like: Run | None =
             initial[f"inputs.{role}"] = params.getlist(role)
     if name := params.get("name"):
         initial["name"] = name
-    if params.getlist("snapshot"):
+    if named := params.getlist("snapshot"):
+        kinds = {str(pk): own for pk, own in project.snapshots.values_list("public_id", "kind")}
         for need in NEEDS[Kind(kind)].data:
-            initial[f"data.{need.rstrip('?')}"] = params.getlist("snapshot")
+            initial[f"data.{need.rstrip('?')}"] = [pk for pk in named if kinds.get(pk) == need.rstrip("?")]
     many = kind in MANY_POLICIES
     return {
         name: value[0] if isinstance(value, list) and name.startswith("inputs.") and not many and value else value
@@ -212,6 +217,6 @@ def suggested(project: Project, kind: str) -> dict[str, Any]:
     policy = base if kind == Kind.SFT else checkpoints.promoted(project=project, kind=Checkpoint.Kind.POLICY) or base
     reward = checkpoints.promoted(project=project, kind=Checkpoint.Kind.REWARD)
     for role, found in (("policy", policy), ("reward", reward)):
-        if found is not None:
+        if found is not None and (kind, role) != (Kind.SAMPLE, "reward"):  # few want every completion scored
             initial[f"inputs.{role}"] = [str(found.public_id)]
     return initial

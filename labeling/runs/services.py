@@ -24,6 +24,7 @@ ROLE_KINDS: dict[str, tuple[str, ...]] = {
     "policy": POLICIES,
     "reference": POLICIES,
     "reward": (Checkpoint.Kind.REWARD,),
+    "gold": (Checkpoint.Kind.REWARD,),
 }
 MANY_POLICIES = (Kind.SAMPLE,)
 LARGEST_SEED = 2**32 - 1
@@ -49,6 +50,7 @@ def queue_run(
     check_name_and_seed(name, seed)
     check_inputs(project, stage, inputs)
     check_snapshots(project, stage, snapshots)
+    check_reads(stage, settings, inputs, snapshots)
     run = Run.objects.create(
         project=project,
         kind=stage.value,
@@ -138,6 +140,17 @@ def check_inputs(project: Project, stage: Kind, inputs: Mapping[str, Sequence[Ch
                 )
 
 
+def check_reads(
+    stage: Kind, settings: dict[str, Any], inputs: Mapping[str, Sequence[Checkpoint]], snapshots: Sequence[Snapshot]
+) -> None:
+    """What the settings ask of inputs and data together; raises BadInput naming the setting."""
+    try:
+        config_for(stage, settings).check_reads(set(inputs), {snapshot.kind for snapshot in snapshots})
+    except ConfigError as problem:
+        field = problem.field if "." in problem.field else f"config.{problem.field}"
+        raise BadInput(f"{problem.field}: {problem.problem}.", field=field) from None
+
+
 def check_snapshots(project: Project, stage: Kind, snapshots: Sequence[Snapshot]) -> None:
     """Every kind of data the stage needs, no other, from this project, with rows in it."""
     allowed = {kind.rstrip("?"): kind.endswith("?") for kind in NEEDS[stage].data}
@@ -146,7 +159,7 @@ def check_snapshots(project: Project, stage: Kind, snapshots: Sequence[Snapshot]
         if snapshot.project_id != project.pk:
             raise BadInput(f"{snapshot.name} belongs to another project.", field=where)
         if snapshot.kind not in allowed:
-            raise BadInput(f"A {stage} run reads {' and '.join(allowed)}, not {snapshot.kind}.", field=where)
+            raise BadInput(f"A {stage} run reads {', '.join(allowed)}, not {snapshot.kind}.", field=where)
         if snapshot.state == Snapshot.State.FAILED:
             raise BadInput(f"The files of {snapshot.name} could not be written: freeze it again.", field=where)
         if not snapshot.rows:
@@ -155,9 +168,9 @@ def check_snapshots(project: Project, stage: Kind, snapshots: Sequence[Snapshot]
         raise BadInput("The same snapshot is named twice.", field="data")
     present = {snapshot.kind for snapshot in snapshots}
     if allowed and not present:
+        needed = [kind for kind, optional in allowed.items() if not optional] or list(allowed)
         raise BadInput(
-            f"A {stage} run needs a snapshot of {' or '.join(allowed)}: choose one.",
-            field=f"data.{next(iter(allowed))}",
+            f"A {stage} run needs a snapshot of {' or '.join(needed)}: choose one.", field=f"data.{needed[0]}"
         )
     for kind, optional in allowed.items():
         if not optional and kind not in present:

@@ -9,11 +9,12 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.training.run_directories import TOPICS, lines, make_run, numbers, user
-from training import ppo, rollouts, sampling
+from training import ppo, ppo_report, rollouts, sampling, surrogate
 from training.backbone import Backbone, load_backbone
 from training.configs import PpoConfig
 from training.contracts import EXIT_BAD_SPEC, EXIT_INTERRUPTED, EXIT_OK, Kind, PromptRecord, Result
 from training.critic import build_critic
+from training.judges import ModelJudge
 from training.optimization import build_optimizer
 from training.records import PromptRow, prompt_rows
 from training.reward_model import load_reward
@@ -73,9 +74,8 @@ def learner_of(tiny_dir, reward_of, **config):
     optimizer = build_optimizer(
         {**policy_weights, **critic_weights}, settings, head=critic.head_weights, head_rate=3e-3
     )
-    return Learner(
-        policy, scorer, critic, optimizer, policy_weights, {**critic_weights, **critic.head_weights}
-    ), settings
+    all_weights = {**critic_weights, **critic.head_weights}
+    return Learner(policy, ModelJudge(scorer), critic, optimizer, policy_weights, all_weights), settings
 
 
 def counting(tiny_dir, **config):
@@ -106,9 +106,18 @@ def perturb(learner):
             weight += 0.05 * torch.randn(weight.shape, generator=generator)
 
 
+def targets_of(rollout, config, kl_coef=None):
+    kl_coef = config.kl_coef if kl_coef is None else kl_coef
+    return ppo.advantages_and_returns(rollout, config, kl_coef)
+
+
+def learn(learner, rollout, update, config):
+    return ppo.learn(learner, rollout, update, config.kl_coef, config, seed=0)
+
+
 def accumulate_all(learner, config, rollout, **options):
-    targets = ppo.advantages_and_returns(rollout, config, config.kl_coef)
-    return [ppo.accumulate(learner, rollout, part, *targets, config, **options) for part in rollout.minibatches]
+    targets = targets_of(rollout, config)
+    return [surrogate.accumulate(learner, rollout, part, *targets, config, **options) for part in rollout.minibatches]
 
 
 # ---------------------------------------------------------------- exactness
@@ -139,7 +148,7 @@ def test_values_of_sampling_equal_values_of_the_forward_pass(tiny_dir):
     with torch.no_grad():
         learner.critic.head.weight.normal_()
     rollout = roll(learner, config)
-    for micro in (micro for part in rollout.minibatches for micro in part):
+    for micro in rollout.micros:
         states = learner.policy.run_top(micro.hidden)[:, :-1][micro.batch.response_BT[:, 1:]]
         values = learner.critic.read(micro.batch, micro.value_hidden, states)
         torch.testing.assert_close(values, rollouts.take(rollout.values_RT, rollout, micro), rtol=0, atol=1e-4)
@@ -164,7 +173,7 @@ def test_the_gradient_is_per_token_of_the_minibatch_and_not_a_mean_of_means(tiny
     """Value loss alone: its gradient at the head's bias is Σ(V - R) / tokens, worked out here from the rollout."""
     learner, config = counting(tiny_dir, minibatches=1, micro_tokens=16, value_coef=0.3, value_clip=0.0)
     rollout = roll(learner, config)
-    _, returns_RT = ppo.advantages_and_returns(rollout, config, config.kl_coef)
+    _, returns_RT = targets_of(rollout, config)
     accumulate_all(learner, config, rollout, critic_only=True)
     expected = 0.3 * (rollout.values_RT - returns_RT)[rollout.mask_RT].mean()
     assert gradients(learner)["value_head.bias"].item() == pytest.approx(expected.item(), rel=1e-4)
@@ -197,10 +206,10 @@ def test_what_lies_under_the_mask_never_matters(tiny_dir):
     learner, config = counting(tiny_dir)
     perturb(learner)
     rollout = roll(learner, config)
-    clean = ppo.advantages_and_returns(rollout, config, 0.1)
+    clean = targets_of(rollout, config, 0.1)
     for tensor in (rollout.values_RT, rollout.logprobs_RT, rollout.reference_RT):
         tensor[~rollout.mask_RT] = float("nan")
-    for one, other in zip(clean, ppo.advantages_and_returns(rollout, config, 0.1), strict=True):
+    for one, other in zip(clean, targets_of(rollout, config, 0.1), strict=True):
         assert torch.equal(one, other)
 
 
@@ -208,7 +217,7 @@ def test_an_adapter_critic_starts_as_the_reward_model(tiny_dir, reward_dir):
     learner, config = learner_of(
         tiny_dir, lambda policy: load_reward(reward_dir, **CPU, backbone=policy), value_model="adapter"
     )
-    assert learner.reward.backbone is learner.policy
+    assert learner.judge.reward.backbone is learner.policy
     answer = sampling.Sampled([40, 41, 2], torch.zeros(3), None, True)
     prompt = rows_of(learner.policy)[0]
     # one token more, so that the value "before" it reads the state at the answer's end, where the reward is read
@@ -217,7 +226,7 @@ def test_an_adapter_critic_starts_as_the_reward_model(tiny_dir, reward_dir):
         (micro,) = rollouts.micros_of(learner, [prompt], [longer], [0], config)
         states = learner.policy.run_top(micro.hidden)[:, :-1][micro.batch.response_BT[:, 1:]]
         value = learner.critic.read(micro.batch, micro.value_hidden, states)[-1]
-    assert value.item() == pytest.approx(learner.reward.score([(prompt.ids, answer.ids)]).item(), abs=1e-4)
+    assert value.item() == pytest.approx(learner.judge.reward.score([(prompt.ids, answer.ids)]).item(), abs=1e-4)
 
 
 # ---------------------------------------------------------------- it learns
@@ -243,8 +252,8 @@ def test_it_learns_a_countable_reward_while_kl_stays_small(tiny_dir):
     scores, kls = [], []
     for update in range(1, config.updates + 1):
         rollout = roll(learner, config, update)
-        facts = ppo.describe(rollout, config, config.kl_coef)
-        ppo.learn(learner, rollout, update, config.kl_coef, config, seed=0)
+        facts = ppo_report.describe(rollout, ppo.used_scores(rollout, config), config.kl_coef)
+        learn(learner, rollout, update, config)
         scores.append(facts["objective/score"])
         kls.append(facts["objective/kl_per_token"])
     assert scores[0] < 0.2
@@ -377,19 +386,66 @@ CHANGES = {
     "whiten_scores": True,
     "truncated": "penalty",
     "truncated_value": -3.0,
+    "whiten_rewards": True,
+    "score_clip": 0.01,
+    "overlong_tokens": 6,
+    "overlong_penalty": 3.0,
+    "clip_high": 0.3,
+    "dual_clip": 1.2,
+    "inner_kl_target": 1e-6,
+    "truncated_stop": 0.01,
+    "entropy_stop": 20.0,
+    "ptx_coef": 5.0,
+    "ptx_rows": 1,
+    "ptx_tokens": 8,
+    "ema_decay": 0.9,
+    "reward": "tests.training.reward_functions:shorter",
     "precision": "bf16",
     "micro_tokens": 16,
     "samples_every": 2,
 }
-ELSEWHERE = {"device", "threads", "checkpoint_every"}  # see the tests of the session
-NEEDS_TARGET = {"kl_horizon"}
+ELSEWHERE = {"device", "threads", "checkpoint_every", "compile", "writers"}  # see the tests of session and sampling
+ELSEWHERE |= {"gold_window"}  # see test_a_falling_gold_score_is_warned_of
+WITH = {  # what a setting needs beside it to matter
+    "kl_horizon": "target",
+    "overlong_penalty": "overlong",
+    "dual_clip": "fast",
+    "clip_high": "fast",
+    "ptx_coef": "text",
+    "ptx_rows": "text",
+    "ptx_tokens": "text",
+    "whiten_rewards": "many",
+}
+DOCUMENTS = [
+    {"text": "A river is water that flows over land to the sea."},
+    {"text": "Bread is made of flour, water, salt and yeast."},
+    {"text": "Bees make honey from flowers.", "split": "valid"},
+]
+GROUNDS = {
+    "plain": {},
+    "target": {"kl_target": 0.5},
+    "overlong": {"overlong_tokens": 6},
+    "fast": {"learning_rate": 0.05},
+    "text": {"ptx_coef": 1.0, "ptx_rows": 2, "ptx_tokens": 16},
+    "gold": {"updates": 3, "gold_window": 3},
+    "many": {"rollout_prompts": 8},
+}
+
+
+def ground(folder, name, tiny_dir, reward_dir, **changes):
+    """A run of the settings that `name` stands for, with the data and inputs they need."""
+    data = {"prompts": prompts()} | ({"documents": DOCUMENTS} if name == "text" else {})
+    inputs = {"policy": tiny_dir, "reward": reward_dir} | ({"gold": reward_dir} if name == "gold" else {})
+    if "reward" in changes:
+        del inputs["reward"]
+    return make_run(folder, Kind.PPO, config=SMALL | GROUNDS[name] | changes, inputs=inputs, data=data)
 
 
 @pytest.fixture(scope="module")
-def plain_runs(tmp_path_factory, tiny_dir, reward_dir):
+def grounds(tmp_path_factory, tiny_dir, reward_dir):
     found = {}
-    for name, options in (("plain", {}), ("target", {"kl_target": 0.5})):
-        folder = run_of(tmp_path_factory.mktemp("plain") / name, tiny_dir, reward_dir, **options)
+    for name in GROUNDS:
+        folder = ground(tmp_path_factory.mktemp("ground") / name, name, tiny_dir, reward_dir)
         assert run(folder) == EXIT_OK
         found[name] = folder
     return found
@@ -400,10 +456,9 @@ def test_every_field_of_the_config_is_tried():
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_setting_changes_the_run(tmp_path, tiny_dir, reward_dir, plain_runs, name, monkeypatch):
-    options = {name: CHANGES[name]} | ({"kl_target": 0.5} if name in NEEDS_TARGET else {})
-    before = plain_runs["target" if name in NEEDS_TARGET else "plain"]
-    folder = run_of(tmp_path / "run", tiny_dir, reward_dir, **options)
+def test_a_setting_changes_the_run(tmp_path, tiny_dir, reward_dir, grounds, name, monkeypatch):
+    before = grounds[WITH.get(name, "plain")]
+    folder = ground(tmp_path / "run", WITH.get(name, "plain"), tiny_dir, reward_dir, **{name: CHANGES[name]})
     passes = []
     top = Backbone.run_top
     monkeypatch.setattr(Backbone, "run_top", lambda *args, **kw: passes.append(1) or top(*args, **kw))
@@ -415,6 +470,15 @@ def test_a_setting_changes_the_run(tmp_path, tiny_dir, reward_dir, plain_runs, n
         assert numbers(folder)[0]["policy/loss"] == pytest.approx(numbers(before)[0]["policy/loss"], abs=1e-5)
     else:
         assert numbers(folder)[1:] != numbers(before)[1:]
+
+
+def test_the_first_and_the_last_lines_of_a_run_name_what_is_measured(grounds):
+    first, last = numbers(grounds["text"])[0], numbers(grounds["gold"])[-1]
+    named = "policy/approx_kl_k3 policy/ratio_max policy/steps value/clip_fraction objective/entropy_per_answer"
+    named += " rollout/logp_drift rollout/distinct_1 rollout/length_p95 ptx/loss ptx/grad_norm ptx/cosine"
+    assert set(named.split()) <= set(first)
+    assert first["policy/steps"] == 4
+    assert last["objective/gold_score"] == pytest.approx(last["objective/score"], abs=1e-4)  # the same model
 
 
 def test_kl_stop_ends_the_run_early_and_says_so(tmp_path, tiny_dir, reward_dir):

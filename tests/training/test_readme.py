@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "training" / "README.md").read_text(encoding="utf-8")
 
 
-STAGE = re.compile(r"^python -m training\.(\w+) (.+)$", re.M)
+STAGE = re.compile(r"^(?:PYTHONPATH=(\S+) )?python -m training\.(\w+) (.+)$", re.M)
 
 
 def shell(text, folder):
@@ -24,6 +25,15 @@ def shell(text, folder):
     environment = os.environ | {"TRY": str(folder), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     command = ["bash", "-euo", "pipefail", "-c", text]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+@contextmanager
+def on_the_path(folder):
+    """What PYTHONPATH=folder does for a process."""
+    before = list(sys.path)
+    sys.path[:0] = [folder] if folder else []
+    yield
+    sys.path[:] = before
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +45,12 @@ def tried(tmp_path_factory):
         at = 0
         for found in STAGE.finditer(block):
             printed += shell(block[at : found.start()], folder)
-            arguments = found[2].replace("$TRY", str(folder)).split()
-            stage = importlib.import_module(f"training.{found[1]}")
-            assert (stage.main(arguments) if found[1] == "default_model" else stage.main(stage.train, arguments)) == 0
+            arguments = found[3].replace("$TRY", str(folder)).split()
+            stage = importlib.import_module(f"training.{found[2]}")
+            with on_the_path(found[1].replace("$TRY", str(folder)) if found[1] else ""):
+                assert (
+                    stage.main(arguments) if found[2] == "default_model" else stage.main(stage.train, arguments)
+                ) == 0
             at = found.end()
         printed += shell(block[at:], folder)
     return folder, printed
@@ -54,6 +67,9 @@ def test_the_examples_print_settings_and_a_report(tried):
     folder, printed = tried
     assert "kl_coef" in printed
     assert Result.read(folder / "best").metrics["score"] >= Result.read(folder / "best").metrics["score_candidates"]
+    mixed = Result.read(folder / "ptx").metrics
+    assert mixed["ptx_loss_after"] != mixed["ptx_loss_before"]
+    assert mixed["gold_score_before"] != mixed["score_before"]
     report = json.loads((folder / "evaluate" / "output" / "report.json").read_text())
     assert report["comparison"]["prompts"] == 2
     assert report["reward"]["rows"] == 3

@@ -157,8 +157,9 @@ def test_the_form_says_what_is_wrong_beside_the_field(client: Client, engineer: 
     answer = client.post("/p/demo/runs/new/?kind=ppo", {**said, "config.minibatches": "500", "config.clip": "-3"})
     errors = answer.context["form"].errors
     assert answer.status_code == 400
-    assert "This field is required." in errors["inputs.reward"]
     assert "greater than or equal to 0.001" in errors["config.clip"][0]
+    errors = client.post("/p/demo/runs/new/?kind=ppo", said).context["form"].errors
+    assert "needs a checkpoint as reward" in errors["inputs.reward"][0]
     reward = CheckpointFactory.create(project=engineer.project, kind="reward")
     said["inputs.reward"] = str(reward.public_id)
     answer = client.post("/p/demo/runs/new/?kind=ppo", {**said, "config.minibatches": "500"})

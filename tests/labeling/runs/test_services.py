@@ -62,7 +62,9 @@ def test_a_run_keeps_its_whole_config_inputs_and_data(queue: Callable[..., Run])
         ({"seed": -1}, "seed", "whole number"),
         ({"seed": 2**32}, "seed", "4294967295"),
         ({"snapshots": []}, "data.prompts", "needs a snapshot of prompts"),
-        ({"inputs": {"reward": []}}, "inputs.reward", "needs a checkpoint as reward"),
+        ({"inputs": {"reward": []}}, "inputs.reward", "needs a checkpoint as reward, or the setting 'reward'"),
+        ({"config": {"reward": "oracle:score"}}, "config.reward", "replaces inputs.reward"),
+        ({"config": {"ptx_coef": 1.0}}, "config.ptx_coef", "needs data.documents or data.demonstrations"),
     ],
 )
 def test_what_is_wrong_is_named(queue: Callable[..., Run], changes: dict[str, Any], field: str, text: str) -> None:
@@ -95,7 +97,9 @@ def test_snapshots_of_another_project_kind_or_state_are_refused(queue: Callable[
     project, good = run.project, run.data.get().snapshot
     wrong = {
         "belongs to another project": SnapshotFactory.create(),
-        "reads prompts, not rankings": SnapshotFactory.create(project=project, kind="rankings"),
+        "reads prompts, documents, demonstrations, not rankings": SnapshotFactory.create(
+            project=project, kind="rankings"
+        ),
         "could not be written": SnapshotFactory.create(project=project, state="failed"),
         "has no rows": SnapshotFactory.create(project=project, rows=0),
         "named twice": good,

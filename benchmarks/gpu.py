@@ -63,7 +63,7 @@ def measure_sampling(folder: Path, clock: Clock, rates: Rates, options: argparse
     backbone = load_backbone(folder / "policy", device=clock.device, dtype=dtype)
     prompts = [llama.words(draw, options.prompt_tokens, options.size) for _ in range(options.batch)]
     settings = Decoding(options.answer_tokens, 0.7)
-    for turn in range(options.rounds + 1):
+    for turn in range(options.updates + 1):
         seeds = [turn * options.batch + at for at in range(options.batch)]
         with clock.of("sampling"):
             generate(backbone, prompts, settings, seeds, batch_rows=options.batch, compile=clock.device.type == "cuda")
@@ -83,7 +83,7 @@ def measure_scoring(folder: Path, clock: Clock, rates: Rates, options: argparse.
         (llama.words(draw, options.prompt_tokens, options.size), llama.words(draw, options.answer_tokens, options.size))
         for _ in range(options.batch)
     ]
-    for _ in range(options.rounds + 1):
+    for _ in range(options.updates + 1):
         with clock.of("scoring"):
             scorer.score(rows)
     length = options.prompt_tokens + options.answer_tokens
@@ -94,7 +94,7 @@ def measure_scoring(folder: Path, clock: Clock, rates: Rates, options: argparse.
 
 def measure_ppo(folder: Path, clock: Clock, rates: Rates, options: argparse.Namespace) -> dict[str, Any]:
     """Whole PPO updates, with TRL's in turns when TRL 1.12 is there; tokens are those of prompts and answers."""
-    prompts = ppo.prompts_of((options.rounds + 1) * options.batch, options.prompt_tokens, options.size)
+    prompts = ppo.prompts_of((options.updates + 1) * options.batch, options.prompt_tokens, options.size)
     run = ppo.write_session(folder / "ppo", options, epochs=1)
     with Session(run) as session:
         ours = ppo.Ours(session, prompts)
@@ -114,7 +114,7 @@ def measure_ppo(folder: Path, clock: Clock, rates: Rates, options: argparse.Name
                 between=update,
             )
         else:
-            for at in range(options.rounds + 1):
+            for at in range(options.updates + 1):
                 update(at)
     shape, length = llama.SIZES[options.size], options.prompt_tokens + options.answer_tokens
     answers, tokens = options.batch * options.answer_tokens, options.batch * length
@@ -130,7 +130,7 @@ def measure_ppo(folder: Path, clock: Clock, rates: Rates, options: argparse.Name
 
 def measure_reward(folder: Path, clock: Clock, rates: Rates, options: argparse.Namespace) -> dict[str, Any]:
     """Reward training steps on rankings of K completions, with TRL's pairs in turns when TRL 1.16 is there."""
-    rows = reward.rankings((options.rounds + 1) * options.rankings, options.k, options.size, options.prompt_tokens)
+    rows = reward.rankings((options.updates + 1) * options.rankings, options.k, options.size, options.prompt_tokens)
     batches = [rows[start : start + options.rankings] for start in range(0, len(rows), options.rankings)]
     classifier, ours = reward.same_models(options, clock.device, precision(clock.device))
 
@@ -196,24 +196,28 @@ MEASURES = {
     "reward": measure_reward,
 }
 
+# What is measured unless told otherwise: enough work for a GPU, little enough for a smoke test.
+SHAPES = {
+    "cuda": {"size": "1b", "batch": 64, "prompt_tokens": 128, "answer_tokens": 128, "micro_tokens": 16384},
+    "cpu": {"size": "15m", "batch": 8, "prompt_tokens": 32, "answer_tokens": 16, "updates": 1},
+}
+
 
 def options_of(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line; ends with a message when the device is not there."""
-    parser = ppo.shape_parser(__doc__ or "", updates=1)
-    parser.set_defaults(tuning="full", batch=64, prompt_tokens=128, answer_tokens=128, micro_tokens=16384)
+    parser = ppo.shape_parser(__doc__ or "", updates=3)
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="default: %(default)s")
     parser.add_argument("--only", choices=tuple(MEASURES), nargs="+", default=list(MEASURES), help="default: all")
     parser.add_argument(
         "--against", choices=("trl", "nothing"), default="trl", help="default: TRL when it is installed"
     )
-    parser.add_argument("--rounds", type=int, default=3, help="rounds that count (default: %(default)s)")
     parser.add_argument("--rankings", type=int, default=4, help="per reward step (default: %(default)s)")
     parser.add_argument("--k", type=int, default=4, help="completions per ranking (default: %(default)s)")
+    parser.set_defaults(tuning="full", **SHAPES[parser.parse_known_args(argv)[0].device])
     options = parser.parse_args(argv)
     ppo.check_shape(parser, options)
-    if min(options.rounds, options.rankings) < 1 or options.k < 2:
-        parser.error("--rounds and --rankings must be at least 1, --k at least 2")
-    options.updates = options.rounds
+    if options.rankings < 1 or options.k < 2:
+        parser.error("--rankings must be at least 1, --k at least 2")
     if options.device == "cuda" and not torch.cuda.is_available():
         sys.exit(
             "error: torch sees no CUDA device here. For a smoke test: python -m benchmarks.gpu --device cpu --size 15m"

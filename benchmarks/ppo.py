@@ -192,7 +192,12 @@ def arithmetic(side: str, epochs: int, options: argparse.Namespace) -> dict[str,
 def shape_parser(doc: str, *, updates: int) -> argparse.ArgumentParser:
     """A command line with what fixes the shapes of an update."""
     parser = argparse.ArgumentParser(description=doc.splitlines()[0])
-    parser.add_argument("--updates", type=int, default=updates, help="updates (default: %(default)s)")
+    parser.add_argument(
+        "--updates",
+        type=int,
+        default=updates,
+        help="updates, or rounds of what has none, that count (default: %(default)s)",
+    )
     parser.add_argument("--batch", type=int, default=16, help="episodes per update (default: %(default)s)")
     parser.add_argument("--prompt-tokens", type=int, default=64, help="default: %(default)s")
     parser.add_argument("--answer-tokens", type=int, default=64, help="default: %(default)s")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 
+from benchmarks.harness.clock import Clock
 from benchmarks.harness.llama import Shape
 
 REPEATS = 10
@@ -21,20 +21,12 @@ class Rates(NamedTuple):
 
 
 def seconds_of(work: Callable[[], object], device: torch.device, repeats: int = REPEATS) -> float:
-    """Fastest wall seconds of one call, after one that does not count; the device is waited for."""
-
-    def wait() -> None:
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-
-    times = []
+    """Fewest seconds of one call by the benchmarks' clock, after one that does not count."""
+    clock = Clock(device, warmup=1)
     for _ in range(repeats + 1):
-        wait()
-        begin = time.perf_counter()
-        work()
-        wait()
-        times.append(time.perf_counter() - begin)
-    return min(times[1:])
+        with clock.of("work"):
+            work()
+    return min(clock.counted("work"))
 
 
 def measured_rates(device: torch.device, dtype: torch.dtype) -> Rates:

@@ -99,7 +99,7 @@ def test_sampling_refuses_answers_of_another_length() -> None:
 
 
 def test_gpu_runs_as_a_smoke_test_on_a_cpu(capsys: pytest.CaptureFixture[str]) -> None:
-    shape = ["--batch", "2", "--prompt-tokens", "8", "--answer-tokens", "8", "--rounds", "1", "--against", "nothing"]
+    shape = ["--batch", "2", "--prompt-tokens", "8", "--answer-tokens", "8", "--updates", "1", "--against", "nothing"]
     gpu.main(["--device", "cpu", "--size", "tiny", *shape])
     found = last_line(capsys.readouterr().out)
     assert found["device"] == "cpu" and found["precision"] == "float32"

@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from labeling.checkpoints import selectors, services
+from labeling.checkpoints.agreement import agreement_of
 from labeling.checkpoints.models import Checkpoint
 from labeling.core.errors import LoopError, NotFound
 from labeling.core.pagination import paginate
@@ -65,6 +66,7 @@ def checkpoint(request: ProjectRequest, slug: str, checkpoint: UUID) -> HttpResp
             for name, value in found.metrics.items()
             if not isinstance(value, (dict, list))
         ],
+        "agreement": agreement_of(found),
     }
     return render(request, "checkpoints/checkpoint.html", context)
 

@@ -133,8 +133,6 @@ class Backbone:
             found = self.add_adapter(name, config.lora_rank, config.lora_alpha, config.first_adapted_layer)
             self._activate(name)
             return found
-        if config.first_adapted_layer:
-            raise ConfigError("first_adapted_layer", "must be 0 when tuning is 'full'")
         if keep_reference:
             self.reference = copy.deepcopy(self.model)
         self.full = True

@@ -147,3 +147,7 @@ class TrainConfig(Config):
         super().validate()
         if self.shard and self.tuning != "full":
             raise ConfigError("shard", "is for tuning 'full'; an adapter is small enough for every process to hold")
+        for name in ("lora_rank", "lora_alpha", "first_adapted_layer") if self.tuning == "full" else ():
+            default = type(self).__dataclass_fields__[name].default
+            if getattr(self, name) != default:
+                raise ConfigError(name, f"does not apply when tuning is 'full': leave it at {default}")

@@ -131,6 +131,10 @@ class PpoConfig(TrainConfig):
     def check(self) -> None:
         if self.minibatches > self.rollout_prompts:
             raise ConfigError("minibatches", f"cannot exceed rollout_prompts ({self.rollout_prompts})")
+        if self.shard:
+            raise ConfigError(
+                "shard", "is for sft, pretrain and reward; PPO keeps one trunk on every process: use false"
+            )
         if self.value_model == "adapter" and self.tuning != "lora":
             raise ConfigError("value_model", "an adapter critic needs tuning 'lora'")
         if self.inner_kl_target and self.inner_epochs * self.minibatches == 1:

@@ -100,6 +100,8 @@ def test_one_process_needs_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_sharding_is_refused_where_it_has_no_use(tiny_dir: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="shard: is for tuning 'full'; an adapter is small enough"):
         config_for("sft", {"shard": True})
+    with pytest.raises(ConfigError, match="shard: is for sft, pretrain and reward"):
+        config_for("ppo", {"shard": True, "tuning": "full"})
     assert SftConfig.from_dict({"shard": True, "tuning": "full"}).shard
     config = {"shard": True, "tuning": "full"}
     data = {"demonstrations": demonstrations(2)}

@@ -195,7 +195,7 @@ def test_the_reference_is_the_base_bit_for_bit_after_training(tiny_dir):
 
 
 def test_full_tuning_keeps_a_reference_of_its_own(tiny_dir):
-    learner, config = counting(tiny_dir, tuning="full")
+    learner, config = counting(tiny_dir, tuning="full", lora_rank=8)
     rollout = roll(learner, config)
     assert rollout.kl_RT.abs().max() < 1e-4
     perturb(learner)
@@ -405,7 +405,7 @@ CHANGES = {
     "samples_every": 2,
 }
 ELSEWHERE = {"device", "threads", "checkpoint_every", "compile", "writers"}  # see the tests of session and sampling
-ELSEWHERE |= {"gold_window"}  # see test_a_falling_gold_score_is_warned_of
+ELSEWHERE |= {"gold_window", "shard"}  # see test_a_falling_gold_score_is_warned_of and test_distributed
 WITH = {  # what a setting needs beside it to matter
     "kl_horizon": "target",
     "overlong_penalty": "overlong",
@@ -438,6 +438,8 @@ def ground(folder, name, tiny_dir, reward_dir, **changes):
     inputs = {"policy": tiny_dir, "reward": reward_dir} | ({"gold": reward_dir} if name == "gold" else {})
     if "reward" in changes:
         del inputs["reward"]
+    if "tuning" in changes:
+        changes["lora_rank"] = 8  # the default: there is no adapter
     return make_run(folder, Kind.PPO, config=SMALL | GROUNDS[name] | changes, inputs=inputs, data=data)
 
 

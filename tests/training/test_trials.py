@@ -219,7 +219,9 @@ def test_settings_without_an_effect_are_refused(config: dict[str, Any], field: s
 
 
 def test_full_tuning_starts_every_seed_from_the_same_base(tmp_path: Path, tiny_dir: Path) -> None:
-    run = prepare(tmp_path / "run", tiny_dir, tuning="full", first_adapted_layer=0, seeds=2, learning_rate=0.0)
+    run = prepare(
+        tmp_path / "run", tiny_dir, tuning="full", first_adapted_layer=0, lora_rank=8, seeds=2, learning_rate=0.0
+    )
     assert main(reward.train, [str(run)]) == EXIT_OK
     base = load_backbone(tiny_dir, device=CPU, dtype=torch.float32).model.state_dict()
     saved = load_reward(run / "output", device=CPU, dtype=torch.float32).backbone.model.state_dict()

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from labeling.assignments import kinds as registry
-from labeling.assignments import leases
+from labeling.assignments import leases, qualifying
 from labeling.assignments.models import HIDDEN_PRIORITY, RND_RANGE, KeptDraft, QueueCursor, Slot
 from labeling.core import audit
 from labeling.core.errors import NotAllowed
@@ -66,10 +66,12 @@ def claim_slot(*, project: Project, labeler: User, kinds: list[str] | None = Non
     Raises NotAllowed for people who may not work here (now), with `extra["code"]` saying why.
     """
     wanted = [registry.named(name).name for name in kinds] if kinds else registry.names()
-    check_may_work(project=project, labeler=labeler)
+    place = check_may_work(project=project, labeler=labeler)
     guideline = projects.current_guideline(project)
     if live := leases.live_lease(project=project, labeler=labeler):
         return leases.renew(live)
+    if place.state == Membership.State.QUALIFYING:
+        return qualifying.claim(project, labeler, guideline)
     for kind in wanted:
         if slot_id := search(project=project, labeler=labeler, kind=kind, guideline=guideline):
             slot = Slot.objects.select_related("task__prompt", "project").get(pk=slot_id)
@@ -84,7 +86,8 @@ def check_may_work(*, project: Project, labeler: User) -> Membership:
     found = Membership.objects.select_for_update(no_key=True).filter(project=project, user=labeler).first()
     if found is None or found.role != Role.CONTRACTOR:
         raise NotAllowed("Only contractors of this project are given work.", code="not_a_contractor")
-    if found.state != Membership.State.ACTIVE:
+    is_screened = found.state == Membership.State.QUALIFYING and screens(project)
+    if found.state != Membership.State.ACTIVE and not is_screened:
         reason = f" ({found.paused_reason})" if found.paused_reason else ""
         raise NotAllowed(
             f"Your membership is {found.get_state_display().lower()}{reason}: ask an admin of the project.",
@@ -101,6 +104,11 @@ def check_may_work(*, project: Project, labeler: User) -> Membership:
             "Read and accept the current guideline first; then work is handed out.", code="guideline_required"
         )
     return found
+
+
+def screens(project: Project) -> bool:
+    """Whether people who qualify are given screening work here."""
+    return Project.objects.filter(pk=project.pk, requires_screening=True).exists()
 
 
 def search(*, project: Project, labeler: User, kind: str, guideline: Guideline | None) -> int | None:

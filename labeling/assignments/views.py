@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from labeling.assignments import claim, forms, kinds, recall, revisions, screen, selectors, skip, start
+from labeling.assignments import claim, forms, kinds, qualifying, recall, revisions, screen, selectors, skip, start
 from labeling.assignments.models import Slot
 from labeling.assignments.returned import returned_work
 from labeling.core.errors import LoopError, NotAllowed, NotFound
@@ -35,6 +35,7 @@ def queue(request: ProjectRequest, slug: str) -> HttpResponse:
     accepted = projects.has_accepted(request.user, request.project)
     is_contractor = request.membership.role == Role.CONTRACTOR
     is_active = request.membership.state == Membership.State.ACTIVE
+    is_qualifying = is_contractor and request.membership.state == Membership.State.QUALIFYING
     context = {
         "held": held,
         "held_kind": kinds.named(held.kind) if held else None,
@@ -49,6 +50,7 @@ def queue(request: ProjectRequest, slug: str) -> HttpResponse:
         "returned": returned_work(request.project, request.user),
         "recallable": selectors.recallable(**mine),
         "week_seconds": start.seconds_this_week(**mine),
+        "steps": qualifying.steps(request.project, request.user) if is_qualifying else None,
         "trend": start.agreement_trend(request.project, request.user),
         "coming_back": start.coming_back(**mine),
         "is_contractor": is_contractor,

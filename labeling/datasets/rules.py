@@ -14,7 +14,7 @@ from labeling.core.errors import BadInput
 from labeling.demonstrations.models import Demonstration
 from labeling.projects.models import Project
 from labeling.prompts.models import Prompt
-from labeling.quality.review_selectors import ACCEPTED, RETURNED
+from labeling.quality.review_selectors import ACCEPTED, REGULAR, RETURNED
 
 SPLITS = tuple(Prompt.Split.values)
 ALLOWED = {
@@ -81,6 +81,7 @@ def candidates(*, project: Project, kind: str, rules: dict[str, Any]) -> Candida
         ("withdrawn", ~Q(**{f"{task}__state": "withdrawn"}) & ~Q(**{f"{prompt}__state": Prompt.State.WITHDRAWN})),
     ]
     steps.append(("returned by a reviewer", ~RETURNED))
+    steps.append(("made to qualify", REGULAR))
     if rules.get("accepted_only"):
         steps.append(("not accepted by a reviewer", ACCEPTED))
     if kind == "rankings":

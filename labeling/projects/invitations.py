@@ -95,11 +95,13 @@ def accept_invitation(*, secret: str, name: str = "", password: str = "", user: 
         raise NotAllowed(f"There is an account for {locked.email}: sign in with it, then open the link again.")
     if Membership.objects.filter(project=locked.project, user=known).exists():
         raise Conflict("You are in this project already.")
-    place = Membership.objects.create(project=locked.project, user=known, role=locked.role)
+    screened = locked.role == Role.CONTRACTOR and locked.project.requires_screening
+    state = Membership.State.QUALIFYING if screened else Membership.State.ACTIVE
+    place = Membership.objects.create(project=locked.project, user=known, role=locked.role, state=state)
     locked.accepted_by, locked.accepted_at = known, timezone.now()
     locked.save(update_fields=["accepted_by", "accepted_at"])
     audit.record("accepted", locked, by=known)
-    audit.record("joined", place, by=known, after={"role": place.role})
+    audit.record("joined", place, by=known, after={"role": place.role, "state": place.state})
     return known
 
 

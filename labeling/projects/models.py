@@ -51,6 +51,7 @@ class Project(models.Model):
     warned_categories = ArrayField(models.CharField(max_length=60), default=list, blank=True)
     daily_goal = models.PositiveSmallIntegerField(default=40, validators=between(1, 10_000))
 
+    requires_screening = models.BooleanField(default=False, help_text="New contractors qualify first.")
     control_percent = models.PositiveSmallIntegerField(default=0, validators=between(0, 50))
     requires_review = models.BooleanField(default=False, help_text="Only accepted work enters a snapshot.")
     review_percent = models.PositiveSmallIntegerField(default=0, validators=between(0, 100))

@@ -6,8 +6,9 @@ class QualityConfig(AppConfig):
     label = "quality"
 
     def ready(self) -> None:
-        """Show returned work on its author's start page."""
-        from labeling.assignments import returned
-        from labeling.quality import review_selectors
+        """Show returned work on its author's start page; give people who qualify their screening work."""
+        from labeling.assignments import qualifying, returned
+        from labeling.quality import review_selectors, screening_results, screening_work
 
+        qualifying.register(qualifying.Screening(claim=screening_work.claim_next, steps=screening_results.steps))
         returned.register(review_selectors.returned_to)

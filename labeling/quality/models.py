@@ -14,6 +14,17 @@ from labeling.comparisons.models import Comparison, Ranking
 from labeling.demonstrations.models import Demonstration
 from labeling.projects.models import Project
 from labeling.prompts.models import Prompt
+from labeling.quality.screening_models import Qualification, ScreeningItem, ScreeningPiece, ScreeningRule
+
+__all__ = [
+    "ControlItem",
+    "Qualification",
+    "Review",
+    "ReviewCursor",
+    "ScreeningItem",
+    "ScreeningPiece",
+    "ScreeningRule",
+]
 
 USER = settings.AUTH_USER_MODEL
 

@@ -26,11 +26,13 @@ NEWEST = ~Exists(Ranking.objects.filter(supersedes=OuterRef("ranking"))) & ~Exis
 
 RETURNED = Q(review__state=Review.State.RETURNED)
 ACCEPTED = Q(review__state=Review.State.ACCEPTED)
+REGULAR = Q(slot__screening=None)  # not done to qualify
 
 
 def usable(project: Project) -> Q:
-    """Rankings or demonstrations that reviews let into a snapshot: none that were returned, only accepted ones if required."""
-    return ~RETURNED & ACCEPTED if project.requires_review else ~RETURNED
+    """Rankings or demonstrations that may enter a snapshot: none returned or made for screening, only accepted ones if required."""
+    usual = ~RETURNED & REGULAR
+    return usual & ACCEPTED if project.requires_review else usual
 
 
 def queue(

@@ -2,12 +2,13 @@
 
 from django.urls import path
 
-from labeling.quality import control_views, own_views, review_views, views
+from labeling.quality import control_views, own_views, review_views, screening_views, views
 
 P = "p/<slug:slug>/"
 REVIEW = P + "review/<uuid:review>/"
 CONTROLS = P + "controls/"
 OWN = P + "label/own/"
+SCREENING = P + "screening/"
 
 urlpatterns = [
     path(P + "quality/", views.quality, name="quality"),
@@ -16,6 +17,14 @@ urlpatterns = [
     path(OWN + "hours.csv", own_views.own_hours_csv, name="own-hours-csv"),
     path(OWN + "accepted.csv", own_views.own_work_csv, name="own-work-csv"),
     path(OWN + "<uuid:slot>/", own_views.own_piece, name="own-piece"),
+    path(P + "label/screening/", screening_views.screening_question, name="screening-question"),
+    path(SCREENING, screening_views.screening, name="screening"),
+    path(SCREENING + "items/", screening_views.screening_items, name="screening-items"),
+    path(SCREENING + "items/add/", screening_views.screening_add, name="screening-add"),
+    path(SCREENING + "items/<int:item>/remove/", screening_views.screening_remove, name="screening-remove"),
+    path(SCREENING + "pieces/<int:piece>/grade/", screening_views.screening_grade, name="screening-grade"),
+    path(SCREENING + "<int:membership>/", screening_views.screening_person, name="screening-person"),
+    path(SCREENING + "<int:membership>/decide/", screening_views.screening_decide, name="screening-decide"),
     path(P + "review/", review_views.reviews, name="reviews"),
     path(P + "review/accept/", review_views.reviews_accept, name="reviews-accept"),
     path(REVIEW, review_views.review, name="review"),

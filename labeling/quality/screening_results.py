@@ -1,0 +1,150 @@
+"""How somebody did in the screening, and who is being screened. Nothing here writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+
+from labeling.assignments.models import Skip, Slot, Task
+from labeling.assignments.qualifying import Steps
+from labeling.comparisons.models import RankedItem
+from labeling.core.errors import NotFound
+from labeling.demonstrations.models import Demonstration
+from labeling.people.models import Role, User
+from labeling.projects.models import Membership, Project
+from labeling.quality.control_items import accuracy
+from labeling.quality.screening_models import Qualification, ScreeningItem, ScreeningPiece, ScreeningRule
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was asked and done. `agreement` is the share of known pairs put in order, over `pairs`; a tie counts half."""
+
+    rule: ScreeningRule
+    asked: int
+    done: int
+    skipped: int
+    agreement: float | None
+    pairs: int
+    grades: tuple[int, ...]
+    ungraded: int
+    answered: bool
+
+    @property
+    def mean_grade(self) -> float | None:
+        """Of the graded demonstrations."""
+        return sum(self.grades) / len(self.grades) if self.grades else None
+
+    @property
+    def percent(self) -> float | None:
+        """Agreement for the page."""
+        return None if self.agreement is None else 100 * self.agreement
+
+    @property
+    def is_handed_in(self) -> bool:
+        """Whether nothing is left for the person to do."""
+        return self.done + self.skipped >= self.asked and (self.answered or not self.rule.question)
+
+    @property
+    def meets(self) -> bool | None:
+        """Whether the rule is met; None while something is missing, also a grade, or was skipped: then a person decides."""
+        if not self.is_handed_in or self.ungraded or self.skipped or not self.done:
+            return None
+        agrees = self.percent is None or self.percent >= self.rule.min_agreement
+        return agrees and (self.mean_grade is None or self.mean_grade >= self.rule.min_grade)
+
+
+def rule_of(project: Project) -> ScreeningRule:
+    """The project's rule; before anybody saved one, the defaults without a question."""
+    return ScreeningRule.objects.filter(project=project).first() or ScreeningRule(project=project)
+
+
+def items(project: Project) -> QuerySet[ScreeningItem]:
+    """What people are asked now, in the order of asking."""
+    rows = ScreeningItem.objects.filter(project=project, is_asked=True).exclude(task__state=Task.State.WITHDRAWN)
+    return rows.select_related("task__prompt", "control__comparison")
+
+
+def is_done(piece: ScreeningPiece, labeler: User) -> bool:
+    """Whether this person submitted the piece; a slot whose lease ran out may be somebody else's by now."""
+    return piece.slot.labeler_id == labeler.pk and piece.slot.state == Slot.State.SUBMITTED
+
+
+def result_of(place: Membership) -> Result:
+    """The figures of one person, over the items that are asked now."""
+    labeler, rule = place.user, rule_of(place.project)
+    asked = list(items(place.project))
+    qualification = Qualification.objects.filter(membership=place).first()
+    rows = ScreeningPiece.objects.filter(qualification__membership=place, item__in=asked)
+    pieces = [piece for piece in rows.select_related("slot", "item__control") if is_done(piece, labeler)]
+    tasks = [item.task_id for item in asked]
+    right, pairs = agreement_of(pieces, labeler)
+    demonstrations = [piece for piece in pieces if piece.item.control is None]
+    return Result(
+        rule=rule,
+        asked=len(asked),
+        done=len(pieces),
+        skipped=Skip.objects.filter(task__in=tasks, labeler=labeler).count(),
+        agreement=right / pairs if pairs else None,
+        pairs=pairs,
+        grades=tuple(piece.grade for piece in demonstrations if piece.grade is not None),
+        ungraded=sum(piece.grade is None for piece in demonstrations),
+        answered=bool(qualification and qualification.answered_at),
+    )
+
+
+def agreement_of(pieces: list[ScreeningPiece], labeler: User) -> tuple[float, int]:
+    """(pairs in order, ties counting half; known pairs) over the controls among these pieces."""
+    right, total = 0.0, 0
+    for piece in pieces:
+        control = piece.item.control
+        if control is None:
+            continue
+        newest = RankedItem.objects.filter(
+            ranking__slot=piece.slot, ranking__labeler=labeler, ranking__superseded_by=None, ranking__late=False
+        )
+        said = dict(newest.values_list("completion", "rank"))
+        known = {pk: rank for pk, rank in control.known.items() if pk in said}
+        pairs = sum(known[a] < known[b] for a in known for b in known)
+        if pairs:
+            right, total = right + accuracy(known, said) * pairs, total + pairs
+    return right, total
+
+
+def steps(project: Project, labeler: User) -> Steps:
+    """What is left for this person."""
+    place = Membership.objects.select_related("user", "project").get(project=project, user=labeler)
+    result = result_of(place)
+    seen = result.done + result.skipped
+    asks = bool(result.rule.question) and not result.answered
+    return Steps(seen + result.answered, result.asked + bool(result.rule.question), seen < result.asked, asks)
+
+
+def people(project: Project) -> list[tuple[Membership, Result]]:
+    """Everybody who is being screened, the longest waiting first."""
+    places = Membership.objects.filter(project=project, state=Membership.State.QUALIFYING, role=Role.CONTRACTOR)
+    return [
+        (place, result_of(place)) for place in places.select_related("user", "project").order_by("created_at")[:200]
+    ]
+
+
+def decided(project: Project) -> QuerySet[Qualification]:
+    """The latest decisions."""
+    rows = Qualification.objects.filter(membership__project=project, passed__isnull=False)
+    return rows.select_related("membership__user", "decided_by").order_by("-decided_at")
+
+
+def one_person(project: Project, membership_id: int) -> Membership:
+    """A contractor of this project; NotFound otherwise."""
+    rows = Membership.objects.select_related("user", "project").filter(project=project, role=Role.CONTRACTOR)
+    place = rows.filter(pk=membership_id).first()
+    if place is None:
+        raise NotFound(_("There is no such contractor in this project."))
+    return place
+
+
+def written(piece: ScreeningPiece) -> Demonstration | None:
+    """The newest text of a demonstration piece."""
+    return Demonstration.objects.filter(slot=piece.slot, superseded_by=None, late=False).first()

@@ -1,0 +1,263 @@
+"""Screening: who qualifies gets only screening work; the rule, an admin or a reviewer's grades decide; it is logged."""
+
+from __future__ import annotations
+
+import uuid
+from types import SimpleNamespace
+
+import pytest
+from django.test import Client
+
+from labeling.assignments import claim
+from labeling.assignments.leases import release
+from labeling.assignments.models import Slot
+from labeling.assignments.skip import skip_slot
+from labeling.core.errors import BadInput, Conflict, NotAllowed
+from labeling.core.models import Event
+from labeling.datasets.rules import candidates
+from labeling.demonstrations.services import create_demonstration_tasks, submit_demonstration
+from labeling.people.models import Role
+from labeling.projects import services as projects
+from labeling.projects.models import Membership
+from labeling.quality import screening_decisions as decisions
+from labeling.quality import screening_results as results
+from labeling.quality.control_items import make_control
+from labeling.quality.screening_models import Qualification, ScreeningPiece
+from labeling.quality.screening_work import answer_question
+from tests.factories import AcceptanceFactory, MembershipFactory, ProjectFactory, PromptFactory, contractor_of
+from tests.labeling.quality.submitted import comparisons, rank_next
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def world():
+    """A project that screens with one control of three completions (known order: as made) and one prompt."""
+    project = ProjectFactory()
+    regular = contractor_of(project)
+    admin = MembershipFactory(project=project, role=Role.ADMIN).user
+    reviewer = MembershipFactory(project=project, role=Role.REVIEWER).user
+    (comparison,) = comparisons(project, 1)
+    Slot.objects.filter(task=comparison.task).delete()
+    ids = sorted(comparison.completions.values_list("pk", flat=True))
+    control = make_control(comparison=comparison, tiers=[[pk] for pk in ids], judgements=1, by=admin)
+    decisions.ask_control(control=control, by=admin)
+    item = decisions.ask_prompt(prompt=PromptFactory(project=project, text="Why is the sky blue?"), by=admin)
+    decisions.save_rule(project=project, is_on=True, by=admin, question="What can you judge?")
+    project.refresh_from_db()
+    return SimpleNamespace(project=project, regular=regular, admin=admin, reviewer=reviewer, prompt_task=item.task)
+
+
+def newcomer(world) -> Membership:
+    """Somebody who accepted the guideline and is being screened."""
+    place = MembershipFactory(project=world.project, state=Membership.State.QUALIFYING)
+    AcceptanceFactory(guideline=world.project.guidelines.get(), user=place.user)
+    return place
+
+
+def write(slot: Slot, labeler) -> None:
+    submit_demonstration(
+        slot_id=slot.public_id, labeler=labeler, token=slot.lease_token, submission=uuid.uuid4(), text="Rayleigh."
+    )
+
+
+def next_slot(world, place) -> Slot | None:
+    return claim.claim_slot(project=world.project, labeler=place.user)
+
+
+def hand_in(world, place, places=(1, 2, 3)) -> None:
+    """All of it: the ranking, the demonstration, the answer."""
+    rank_next(world.project, place.user, places)
+    write(next_slot(world, place), place.user)
+    answer_question(project=world.project, labeler=place.user, answer="Chemistry.")
+
+
+def piece_of(place) -> ScreeningPiece:
+    return ScreeningPiece.objects.get(qualification__membership=place, item__control=None)
+
+
+def test_invited_contractors_qualify_first(world) -> None:
+    for role, state in ((Role.CONTRACTOR, "qualifying"), (Role.REVIEWER, "active")):
+        email = f"{role}@example.org"
+        _, secret = projects.invite(project=world.project, email=email, role=role, by=world.admin)
+        projects.accept_invitation(secret=secret, name="New", password="a long enough password")
+        assert Membership.objects.get(project=world.project, user__email=email).state == state
+
+
+def test_they_get_the_screening_work_and_nothing_else(world) -> None:
+    create_demonstration_tasks(project=world.project, prompts=[PromptFactory(project=world.project)], by=None)
+    place = newcomer(world)
+    first = next_slot(world, place)
+    assert first.kind == "comparison" and next_slot(world, place).pk == first.pk
+    rank_next(world.project, place.user)
+    second = next_slot(world, place)
+    assert second.task_id == world.prompt_task.pk and second.guideline == world.project.guidelines.get()
+    write(second, place.user)
+    assert next_slot(world, place) is None
+    steps = results.steps(world.project, place.user)
+    assert (steps.done, steps.total, steps.has_task, steps.asks) == (2, 3, False, True)
+
+
+def test_each_newcomer_gets_every_item(world) -> None:
+    for place in (newcomer(world), newcomer(world)):
+        hand_in(world, place)
+        assert results.result_of(place).is_handed_in
+    assert ScreeningPiece.objects.count() == 4
+
+
+def test_a_lease_that_ran_out_comes_back_with_its_draft_and_goes_to_nobody_else(world) -> None:
+    place = newcomer(world)
+    rank_next(world.project, place.user)
+    slot = next_slot(world, place)
+    slot.draft = {"text": "Half"}
+    slot.save(update_fields=["draft"])
+    release(slot, by=None)
+    assert claim.claim_slot(project=world.project, labeler=world.regular, kinds=["demonstration"]) is None
+    again = next_slot(world, place)
+    assert (again.pk, again.draft) == (slot.pk, {"text": "Half"})
+
+
+def test_without_screening_a_qualifying_person_waits(world) -> None:
+    projects.update_project(project=world.project, by=world.admin, requires_screening=False)
+    with pytest.raises(NotAllowed, match="qualifying"):
+        next_slot(world, newcomer(world))
+
+
+@pytest.mark.parametrize(
+    ("places", "grade", "agreement", "meets"),
+    [
+        ((1, 2, 3), 6, 1.0, True),
+        ((1, 3, 2), 7, 2 / 3, False),
+        ((1, 2, 2), 6, 2.5 / 3, True),
+        ((1, 2, 3), 5, 1.0, False),
+    ],
+)
+def test_the_rule_is_75_percent_and_six_of_seven(world, places, grade, agreement, meets) -> None:
+    place = newcomer(world)
+    hand_in(world, place, places)
+    assert results.result_of(place).meets is None  # not graded yet
+    decisions.grade(piece=piece_of(place), grade=grade, by=world.reviewer)
+    result = results.result_of(place)
+    assert (result.agreement, result.pairs, result.grades) == (pytest.approx(agreement), 3, (grade,))
+    assert result.meets is meets
+    place.refresh_from_db()
+    assert place.state == "qualifying"  # a person decides
+
+
+def test_the_rule_may_decide_alone_but_turns_nobody_away(world) -> None:
+    decisions.save_rule(project=world.project, is_on=True, by=world.admin, decides_alone=True)
+    good, bad = newcomer(world), newcomer(world)
+    hand_in(world, good)
+    hand_in(world, bad, (3, 2, 1))
+    for place in (good, bad):
+        decisions.grade(piece=piece_of(place), grade=7, by=world.reviewer)
+        place.refresh_from_db()
+    assert (good.state, bad.state) == ("active", "qualifying")
+    event = Event.objects.get(verb="passed screening")
+    assert (event.actor, event.after) == (None, {"agreement": 1.0, "pairs": 3, "grades": [7]})
+    assert Qualification.objects.get(membership=good).decided_by is None
+
+
+def test_an_admin_decides_either_way_and_it_is_logged(world) -> None:
+    passed, failed = newcomer(world), newcomer(world)
+    with pytest.raises(BadInput, match="Write why"):
+        decisions.decide(membership=failed, passed=False, by=world.admin)
+    decisions.decide(membership=passed, passed=True, by=world.admin)
+    decisions.decide(membership=failed, passed=False, by=world.admin, note="Read the guideline again.")
+    for place in (passed, failed):
+        place.refresh_from_db()
+    assert (passed.state, failed.state, failed.paused_reason) == ("active", "paused", "Read the guideline again.")
+    assert set(Event.objects.filter(verb__endswith="screening", actor=world.admin).values_list("verb", flat=True)) >= {
+        "passed screening",
+        "failed screening",
+    }
+    with pytest.raises(Conflict, match="is over"):
+        decisions.decide(membership=passed, passed=True, by=world.admin)
+
+
+def test_skipped_pieces_leave_the_decision_to_a_person(world) -> None:
+    place = newcomer(world)
+    slot = next_slot(world, place)
+    skip_slot(slot_id=slot.public_id, labeler=place.user, token=slot.lease_token, reason="outside")
+    write(next_slot(world, place), place.user)
+    answer_question(project=world.project, labeler=place.user, answer="Law.")
+    decisions.grade(piece=piece_of(place), grade=7, by=world.reviewer)
+    result = results.result_of(place)
+    assert (result.is_handed_in, result.skipped, result.agreement, result.meets) == (True, 1, None, None)
+
+
+def test_screening_work_never_enters_a_snapshot(world) -> None:
+    place = newcomer(world)
+    hand_in(world, place)
+    found = candidates(project=world.project, kind="demonstrations", rules={"splits": ["train"]})
+    assert found.rows.count() == 0 and found.excluded["made to qualify"] == 1
+    assert (
+        candidates(
+            project=world.project, kind="rankings", rules={"splits": ["train"], "purpose": "training"}
+        ).rows.count()
+        == 0
+    )
+
+
+def test_the_last_item_stays_while_screening_is_on(world) -> None:
+    first, last = results.items(world.project)
+    decisions.ask_no_more(item=first, by=world.admin)
+    with pytest.raises(Conflict, match="switch the screening off"):
+        decisions.ask_no_more(item=last, by=world.admin)
+    with pytest.raises(BadInput, match="nothing to screen with"):
+        decisions.save_rule(project=ProjectFactory(), is_on=True, by=world.admin)
+
+
+def signed_in(person) -> Client:
+    client = Client()
+    client.force_login(person)
+    return client
+
+
+def test_the_pages_lead_through_it(world) -> None:
+    place = newcomer(world)
+    client, base = signed_in(place.user), f"/p/{world.project.slug}/"
+    start = client.get(f"{base}label/").content.decode()
+    assert "Show how you work" in start and "0 of 3" in start
+    assert f"{base}work/" in client.post(f"{base}next/").url
+    hand_in(world, place)
+    assert client.get(f"{base}label/screening/").status_code == 200
+    assert client.post(f"{base}label/screening/", {"answer": " "}).status_code == 400
+    assert client.post(f"{base}label/screening/", {"answer": "Physics."}).url == f"{base}label/"
+    assert "An admin looks at it" in client.get(f"{base}label/").content.decode()
+    assert client.get(f"{base}screening/").status_code == 403
+
+    reviewer, person = signed_in(world.reviewer), f"{base}screening/{place.pk}/"
+    page = reviewer.get(person).content.decode()
+    assert "Physics." in page and "100 % of 3 pairs in order" in page and "Let them work" not in page
+    piece = piece_of(place)
+    assert reviewer.post(f"{base}screening/pieces/{piece.pk}/grade/", {"grade": "8"}).status_code == 400
+    assert reviewer.post(f"{base}screening/pieces/{piece.pk}/grade/", {"grade": "6"}).url == person
+    assert reviewer.post(f"{person}decide/", {"decision": "pass"}).status_code == 403
+
+    admin = signed_in(world.admin)
+    assert "Met" in admin.get(f"{base}screening/").content.decode()
+    assert admin.post(f"{person}decide/", {"decision": "refuse"}).status_code == 400
+    assert admin.post(f"{person}decide/", {"decision": "pass"}).url == f"{base}screening/"
+    place.refresh_from_db()
+    assert place.state == "active"
+    assert "Show how you work" not in client.get(f"{base}label/").content.decode()
+
+
+def test_admins_choose_what_is_asked(world) -> None:
+    admin, base = signed_in(world.admin), f"/p/{world.project.slug}/screening/"
+    prompt = PromptFactory(project=world.project, text="Explain tides.")
+    assert "Explain tides." in admin.get(f"{base}items/?text=tides").content.decode()
+    admin.post(f"{base}items/add/", {"prompt": str(prompt.pk)})
+    assert [item.task.prompt.summary for item in results.items(world.project)][-1] == "Explain tides."
+    assert admin.post(f"{base}items/add/", {"prompt": str(PromptFactory().pk)}).status_code == 404
+    assert admin.post(f"{base}items/add/", {"control": "x"}).status_code == 404
+    last = list(results.items(world.project))[-1]
+    admin.post(f"{base}items/{last.pk}/remove/")
+    assert last not in results.items(world.project)
+    said = {"min_agreement": "80", "min_grade": "5.5", "question": ""}
+    assert admin.post(base, {**said, "min_grade": "9"}).status_code == 400
+    admin.post(base, said)
+    world.project.refresh_from_db()
+    rule = results.rule_of(world.project)
+    assert (rule.min_agreement, rule.min_grade, world.project.requires_screening) == (80, 5.5, False)

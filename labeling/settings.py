@@ -307,6 +307,7 @@ CELERY_BEAT_SCHEDULE = {
     name: {"task": name, "schedule": SWEEP_SECONDS, "options": {"expires": SWEEP_SECONDS}}
     for name in (
         "core.seal_events",
+        "core.follow_chain",
         "assignments.expire_leases",
         "quality.sample_reviews",
         "prompts.sweep",

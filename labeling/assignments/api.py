@@ -52,7 +52,7 @@ class BatchSerializer(serializers.ModelSerializer[TaskBatch]):
 
 
 class BatchRequest(Strict):
-    """What to create. `checkpoints`, `k` and `purpose` are for comparisons, `prompt_kind` and `brief` for own prompts only."""
+    """What to create. `checkpoints`, `samplers`, `k` and `purpose` are for comparisons, `prompt_kind` and `brief` for own prompts."""
 
     kind = serializers.CharField()
     title = serializers.CharField(required=False, allow_blank=True)
@@ -62,6 +62,7 @@ class BatchRequest(Strict):
     overlap = serializers.IntegerField(required=False)
     priority = serializers.IntegerField(required=False)
     checkpoints = serializers.ListField(child=serializers.UUIDField(), required=False)
+    samplers = serializers.ListField(child=serializers.CharField(), required=False)
     k = serializers.IntegerField(required=False)
     purpose = serializers.CharField(required=False)
     prompt_kind = serializers.CharField(required=False)

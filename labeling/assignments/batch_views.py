@@ -1,20 +1,25 @@
-"""Batches of tasks: list, look, pause, resume, withdraw. Creating them is a page of each kind."""
+"""Batches of tasks: list, look, pause, resume, prioritise, withdraw. Creating them is a page of each kind."""
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from labeling.assignments import kinds, selectors, services
-from labeling.assignments.models import Slot, Task
+from labeling.assignments import forecast, kinds, selectors, services
+from labeling.assignments.forms import PriorityForm
+from labeling.assignments.models import Slot, Task, TaskBatch
 from labeling.core.errors import LoopError
 from labeling.core.pagination import paginate
 from labeling.people.models import Role
 from labeling.projects.access import ProjectRequest, member
+from labeling.projects.saved_views import saved_views
 
 TASKS_PER_PAGE = 50
 SLOT_WORDS: dict[str, str] = {"leased": "In progress"}
@@ -31,6 +36,9 @@ def batches(request: ProjectRequest, slug: str) -> HttpResponse:
     context = {
         "page": page,
         "rows": [(row, kinds.named(row.kind), counts[row.pk]) for row in page.rows],
+        "forecasts": forecast.forecasts(request.project),
+        "saved": saved_views(request.project, request.user, "batches"),
+        "filtered": bool(kind or state),
         "kinds": kinds.every(),
         "states": Task.State.choices,
         "kind": kind,
@@ -88,13 +96,49 @@ def batch(request: ProjectRequest, slug: str, batch: UUID) -> HttpResponse:
     return render(request, "assignments/batch.html", context)
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @member(Role.ENGINEER)
 def pause(request: ProjectRequest, slug: str, batch: UUID) -> HttpResponse:
-    """Hand out no more."""
-    number = services.pause_batch(selectors.one_batch(project=request.project, public_id=batch), by=request.user)
-    messages.success(request, f"{number} tasks paused. Work in progress may still be finished.")
-    return redirect("batch", slug, batch)
+    """Say what would be paused; hand out no more."""
+    found = selectors.one_batch(project=request.project, public_id=batch)
+    if request.method == "POST":
+        number = services.pause_batch(found, by=request.user)
+        messages.success(request, _("%(n)d tasks paused. Work in progress may still be finished.") % {"n": number})
+        return redirect("batch", slug, batch)
+    slots, tasks = selectors.slot_counts([found])[found.pk], selectors.task_counts(found)
+    facts = [
+        _("%(n)d tasks will not be handed out until you resume them.") % {"n": tasks["open"]},
+        _("%(n)d judgements are waiting to be handed out.") % {"n": slots["open"]},
+        _("%(n)d are in progress and may still be finished.") % {"n": slots["leased"]},
+    ]
+    return confirm(request, found, _("Pause “%(title)s”?") % {"title": found.title}, facts, _("Pause"))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@member(Role.ENGINEER)
+def prioritise(request: ProjectRequest, slug: str, batch: UUID) -> HttpResponse:
+    """Say how many tasks would move in the queue; move them."""
+    found = selectors.one_batch(project=request.project, public_id=batch)
+    form = PriorityForm(request.POST or None, initial={"priority": found.settings.get("priority", 0)})
+    if request.method == "POST" and form.is_valid():
+        number = services.prioritise_batch(found, priority=form.cleaned_data["priority"], by=request.user)
+        messages.success(request, _("%(n)d tasks have the new priority.") % {"n": number})
+        return redirect("batch", slug, batch)
+    tasks = selectors.task_counts(found)
+    facts = [
+        _("%(n)d tasks that are not done will move in the queue.") % {"n": tasks["open"] + tasks["paused"]},
+        _("Higher numbers are handed out first; what is in progress stays with its labeler."),
+    ]
+    return confirm(request, found, _("Change the priority"), facts, _("Change it"), form=form)
+
+
+def confirm(
+    request: ProjectRequest, found: TaskBatch, title: str, facts: list[str], action: str, **more: Any
+) -> HttpResponse:
+    """The page before a change to a batch."""
+    back = reverse("batch", args=[request.project.slug, found.public_id])
+    context = {"title": title, "facts": facts, "action": action, "back": back, **more}
+    return render(request, "components/confirm.html", context, status=400 if request.method == "POST" else 200)
 
 
 @require_POST

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django import forms
 from django.http import QueryDict
+from django.utils.translation import gettext_lazy as _
 
 from labeling.assignments.models import Skip, TaskBatch
 from labeling.assignments.services import MAX_OVERLAP, MAX_PRIORITY
@@ -32,6 +33,12 @@ class SkipForm(forms.Form):
     note = forms.CharField(
         max_length=MAX_NOTE, required=False, widget=forms.Textarea(attrs={"rows": 2}), label="Anything to add?"
     )
+
+
+class PriorityForm(forms.Form):
+    """Another place in the queue."""
+
+    priority = forms.IntegerField(min_value=-MAX_PRIORITY, max_value=MAX_PRIORITY, label=_("Priority"))
 
 
 class BatchForm(forms.Form):

@@ -108,6 +108,20 @@ def resume_batch(batch: TaskBatch, by: User | None) -> int:
     return _switch(batch, by, verb="resumed", tasks=("paused", "open"), slots=("paused", "open"))
 
 
+@transaction.atomic
+def prioritise_batch(batch: TaskBatch, *, priority: int, by: User | None) -> int:
+    """Give what is not done yet another place in the queue, higher first; hidden controls stay hidden. Returns how many tasks."""
+    if not -MAX_PRIORITY <= priority <= MAX_PRIORITY:
+        raise BadInput(f"Priority must be from -{MAX_PRIORITY} to {MAX_PRIORITY}.", field="priority")
+    chosen = _lock_tasks(batch, "open", "paused")
+    changed = Task.objects.filter(pk__in=chosen).update(priority=priority)
+    waiting = Slot.objects.filter(task__in=chosen, priority__gt=HIDDEN_PRIORITY)
+    waiting.exclude(state__in=("submitted", "withdrawn")).update(priority=priority)
+    if changed:
+        audit.record("prioritised", batch, by=by, after={"tasks": changed, "priority": priority})
+    return changed
+
+
 def _switch(batch: TaskBatch, by: User | None, *, verb: str, tasks: tuple[str, str], slots: tuple[str, str]) -> int:
     chosen = _lock_tasks(batch, tasks[0])
     changed = Task.objects.filter(pk__in=chosen).update(state=tasks[1])

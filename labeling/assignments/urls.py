@@ -17,6 +17,7 @@ urlpatterns = [
     path(TASKS + "new/", batch_views.batch_new, name="batch-new"),
     path(TASKS + "<uuid:batch>/", batch_views.batch, name="batch"),
     path(TASKS + "<uuid:batch>/pause/", batch_views.pause, name="batch-pause"),
+    path(TASKS + "<uuid:batch>/priority/", batch_views.prioritise, name="batch-priority"),
     path(TASKS + "<uuid:batch>/resume/", batch_views.resume, name="batch-resume"),
     path(TASKS + "<uuid:batch>/withdraw/", batch_views.withdraw, name="batch-withdraw"),
 ]

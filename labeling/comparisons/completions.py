@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db import transaction
 
 from labeling.checkpoints.models import Checkpoint
+from labeling.comparisons import held_back
 from labeling.comparisons.models import Completion
 from labeling.core.errors import BadInput
 from labeling.projects.models import Project
@@ -46,6 +47,8 @@ def store_completions(
         Completion.objects.bulk_create(
             [completion_from(project, run_id, checkpoints, prompts, record) for record in chunk], ignore_conflicts=True
         )
+        stored = Completion.objects.filter(source_run=run_id, source_id__in=[record.id for record in chunk])
+        held_back.look_through(project, stored.select_related("prompt"))
     return Completion.objects.filter(source_run=run_id).count() - before
 
 

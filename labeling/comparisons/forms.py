@@ -9,6 +9,7 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 
 from labeling.assignments.forms import BatchForm, Plan
 from labeling.assignments.models import TaskBatch
@@ -24,7 +25,18 @@ from labeling.prompts.models import Prompt
 class ComparisonBatchForm(BatchForm):
     """Policies × prompts × K, from completions that no comparison has used yet."""
 
-    field_order = ("checkpoints", "k", "purpose", "split", "category", "limit", "overlap", "priority", "title")
+    field_order = (
+        "checkpoints",
+        "samplers",
+        "k",
+        "purpose",
+        "split",
+        "category",
+        "limit",
+        "overlap",
+        "priority",
+        "title",
+    )
     checkpoints = forms.ModelMultipleChoiceField(
         queryset=Checkpoint.objects.none(),
         to_field_name="public_id",
@@ -32,6 +44,12 @@ class ComparisonBatchForm(BatchForm):
         label="Policies",
         help_text="Their completions are taken in turn.",
         error_messages={"required": "Choose at least one policy."},
+    )
+    samplers = forms.MultipleChoiceField(
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        label=_("Sampler settings"),
+        help_text=_("None chosen: completions of every setting."),
     )
     k = forms.IntegerField(
         min_value=services.MIN_K, max_value=services.MAX_K, label="K", help_text="Completions per comparison."
@@ -47,6 +65,8 @@ class ComparisonBatchForm(BatchForm):
         chosen: Any = self.fields["checkpoints"]
         used = Completion.objects.filter(project=project).values("checkpoint")
         chosen.queryset = Checkpoint.objects.filter(project=project, pk__in=used)
+        offered: Any = self.fields["samplers"]
+        offered.choices = [(str(one), str(one)) for one in selectors.samplers(project)]
         self.fields["k"].initial = project.completions_per_comparison
         self.fields["overlap"].help_text = f"By different people. Empty: {project.overlap}, as the project says."
 
@@ -72,7 +92,11 @@ class ComparisonBatchForm(BatchForm):
         """One group per comparison."""
         said = self.cleaned_data
         groups = selectors.completion_groups(
-            project=self.project, checkpoints=said["checkpoints"], prompts=self.prompts(), k=said["k"]
+            project=self.project,
+            checkpoints=said["checkpoints"],
+            prompts=self.prompts(),
+            k=said["k"],
+            samplers=[one for one in selectors.samplers(self.project) if str(one) in said["samplers"]],
         )
         return groups[: said["limit"]]
 

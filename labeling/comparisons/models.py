@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from typing import ClassVar
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from labeling.assignments.models import Slot, Task
 from labeling.checkpoints.models import Checkpoint
@@ -53,6 +55,35 @@ class Completion(models.Model):
 
     def __str__(self) -> str:
         return f"completion {self.pk}"
+
+
+class HeldBack(models.Model):
+    """A completion that says which model it comes from; a person may still let it be compared."""
+
+    class State(models.TextChoices):
+        """Only released ones are compared."""
+
+        HELD = "held", _("Held back")
+        RELEASED = "released", _("Released")
+        KEPT_OUT = "kept_out", _("Kept out")
+
+    TRANSITIONS: ClassVar[dict[str, set[str]]] = {
+        "held": {"released", "kept_out"},
+        "released": {"kept_out"},
+        "kept_out": {"released"},
+    }
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="held_back")
+    completion = models.OneToOneField(Completion, on_delete=models.CASCADE, related_name="held_back")
+    words = models.CharField(max_length=120, help_text="What gives the model away.")
+    state = models.CharField(max_length=8, choices=State.choices, default=State.HELD)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["project", "state", "-id"], name="held_back_lists")]
+
+    def __str__(self) -> str:
+        return f"{self.completion_id}: {self.words}"
 
 
 class Comparison(models.Model):

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from functools import reduce
+from operator import or_
+from typing import NamedTuple
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from labeling.assignments.models import Slot
 from labeling.checkpoints.models import Checkpoint
+from labeling.comparisons.held_back import OUT
 from labeling.comparisons.models import ComparisonItem, Completion, Ranking
 from labeling.projects.models import Project
 from labeling.prompts.models import Prompt
@@ -38,6 +42,24 @@ def newest(slot: Slot) -> Ranking | None:
     return Ranking.objects.filter(slot=slot, late=False, superseded_by=None).first()
 
 
+class Sampler(NamedTuple):
+    """How completions were sampled."""
+
+    temperature: float
+    top_p: float
+    max_new_tokens: int
+
+    def __str__(self) -> str:
+        return f"temperature {self.temperature:g}, top-p {self.top_p:g}, {self.max_new_tokens} tokens"
+
+
+def samplers(project: Project) -> list[Sampler]:
+    """The sampler settings among the newest completions of a project."""
+    newest = Completion.objects.filter(project=project).order_by("-pk").values("pk")[:20_000]
+    rows = Completion.objects.filter(pk__in=newest).order_by("temperature", "top_p", "max_new_tokens")
+    return [Sampler(*row) for row in rows.values_list("temperature", "top_p", "max_new_tokens").distinct()[:20]]
+
+
 def completion_groups(
     *,
     project: Project,
@@ -45,11 +67,12 @@ def completion_groups(
     prompts: Iterable[Prompt],
     k: int,
     run_id: UUID | None = None,
+    samplers: Iterable[Sampler] = (),
 ) -> list[list[Completion]]:
     """For each prompt K completions that no comparison has used yet, taken in turn from each checkpoint, oldest first.
 
     Prompts with fewer than K, or with none from a checkpoint whose turn it is, give no group. With more checkpoints than
-    K the turn starts one further with each prompt. `run_id` limits them to one sample run.
+    K the turn starts one further with each prompt. `run_id` limits them to one sample run, `samplers` to these settings.
     """
     order = list(dict.fromkeys(checkpoint.pk for checkpoint in checkpoints))
     prompt_ids = [prompt.pk for prompt in prompts]
@@ -57,8 +80,10 @@ def completion_groups(
     rows = Completion.objects.filter(project=project, checkpoint__in=order, prompt__in=prompt_ids)
     if run_id is not None:
         rows = rows.filter(source_run=run_id)
+    if wanted := [Q(**one._asdict()) for one in samplers]:
+        rows = rows.filter(reduce(or_, wanted))
     found: dict[int, dict[int, list[Completion]]] = defaultdict(lambda: defaultdict(list))
-    for completion in rows.filter(~Exists(used)).order_by("pk"):
+    for completion in rows.filter(~Exists(used)).exclude(OUT).order_by("pk"):
         found[completion.prompt_id][completion.checkpoint_id].append(completion)
     groups = []
     for at, prompt_id in enumerate(prompt_ids):

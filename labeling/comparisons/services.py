@@ -9,8 +9,8 @@ from django.db import transaction
 
 from labeling.assignments import services as assignments
 from labeling.assignments.models import Slot, TaskBatch
+from labeling.comparisons import held_back
 from labeling.comparisons.completions import store_completions
-from labeling.comparisons.leaks import names_itself
 from labeling.comparisons.models import Comparison, ComparisonItem, Completion, DisplayOrder
 from labeling.comparisons.ranking import revise_ranking, submit_ranking
 from labeling.core.errors import BadInput
@@ -52,7 +52,8 @@ def create_comparisons(
         raise BadInput(f"Purpose must be one of {', '.join(Comparison.Purpose.values)}.", field="purpose")
     for number, group in enumerate(groups, start=1):
         check_group(project=project, group=group, number=number)
-    kept, held_back = hold_back_leaks(groups, purpose=purpose)
+    held_back.remember(project, held_back.leaking(project, [row for group in groups for row in group]))
+    kept, held = hold_back_leaks(groups, purpose=purpose)
     if groups and not kept:
         raise BadInput(
             "Every group has completions that name their model: nothing is left to compare.", field="completions"
@@ -66,7 +67,7 @@ def create_comparisons(
         title=title,
         by=by,
         round_number=round_number,
-        settings={"purpose": purpose, "held_back": held_back, "dropped": len(groups) - len(kept)},
+        settings={"purpose": purpose, "held_back": held, "dropped": len(groups) - len(kept)},
     )
     attach(batch=batch, groups=kept, purpose=purpose)
     return batch
@@ -92,14 +93,15 @@ def hold_back_leaks(
 
     A group needs 2 completions to stay; one for evaluation also needs 2 checkpoints where it had them.
     """
-    kept, held_back = [], 0
+    everything = [row for group in groups for row in group]
+    leaks = held_back.leaking(everything[0].project, everything) if everything else {}
+    kept: list[list[Completion]] = []
     for group in groups:
-        clean = [row for row in group if not names_itself(row.text, messages=row.prompt.messages)]
-        held_back += len(group) - len(clean)
+        clean = [row for row in group if row.pk not in leaks]
         one_sided = len({row.checkpoint_id for row in group}) > 1 and len({row.checkpoint_id for row in clean}) == 1
         if len(clean) >= MIN_K and not (purpose == Comparison.Purpose.EVALUATION and one_sided):
             kept.append(clean)
-    return kept, held_back
+    return kept, len(leaks)
 
 
 def attach(*, batch: TaskBatch, groups: Sequence[Sequence[Completion]], purpose: str) -> None:

@@ -25,8 +25,25 @@ class Event(models.Model):
         indexes = [
             models.Index(fields=["object_type", "object_id"], name="event_by_object"),
             models.Index(fields=["project_id", "-id"], name="event_by_project"),
+            models.Index(fields=["project_id", "verb", "-id"], name="event_by_verb"),
+            models.Index(fields=["at"], name="event_by_time"),
             models.Index(fields=["id"], condition=models.Q(hash=""), name="event_unsealed"),
         ]
 
     def __str__(self) -> str:
         return f"{self.verb} {self.object_type} {self.object_id}"
+
+
+class ChainCheck(models.Model):
+    """How far the chain of events was followed; one row. A sweep goes on from `last`, and begins again at the end."""
+
+    last = models.BigIntegerField(default=0, help_text="The last event whose hash was found right.")
+    hash = models.CharField(max_length=64, blank=True)
+    broken_at = models.BigIntegerField(
+        null=True, help_text="The first event whose hash was wrong, in the newest full look."
+    )
+    complete_at = models.DateTimeField(null=True, help_text="When the whole chain was last followed to its end.")
+    complete_until = models.BigIntegerField(default=0, help_text="The last event of that look.")
+
+    def __str__(self) -> str:
+        return f"chain up to {self.last}"

@@ -14,6 +14,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 
+from labeling.core import audit
+from labeling.people.browsers import browser_name
 from labeling.people.models import User
 
 
@@ -30,6 +32,25 @@ class ClosedRegistration(DefaultAccountAdapter):  # type: ignore[misc]
             return HttpResponseRedirect(reverse("account_inactive"))
         answer: HttpResponse | None = super().pre_login(request, user, **kwargs)
         return answer
+
+    def post_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse:
+        """Every sign-in is in the audit log."""
+        audit.record("signed in", user, by=user, after={"browser": browser_name(request.headers.get("User-Agent", ""))})
+        answer: HttpResponse = super().post_login(request, user, **kwargs)
+        return answer
+
+    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
+        """A wrong password for a known address is in the audit log; unknown addresses are not kept."""
+        super().authentication_failed(request, **credentials)
+        user = User.objects.filter(email__iexact=credentials.get("email") or "").first()
+        if user is not None:
+            audit.record("failed sign-in", user)
+
+    def logout(self, request: HttpRequest) -> None:
+        """Every sign-out is in the audit log."""
+        if isinstance(request.user, User):
+            audit.record("signed out", request.user, by=request.user)
+        super().logout(request)
 
 
 def keys() -> MultiFernet:

@@ -28,6 +28,7 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
                 "review_controls",
                 "review_flagged",
                 "requires_review",
+                "leak_names",
             ],
         ),
         (gettext_noop("What is asked of completions and prompts"), ["flags", "prompt_flags", "warned_categories"]),
@@ -80,6 +81,7 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
             "flags",
             "prompt_flags",
             "warned_categories",
+            "leak_names",
             "valid_percent",
             "test_percent",
             "prompts_per_owner",
@@ -105,6 +107,7 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
             "review_flagged": _("Review what labelers flagged as harmful or sensitive"),
             "requires_review": _("Only accepted work enters a snapshot"),
             "warned_categories": _("Categories with a warning"),
+            "leak_names": _("More names that give a model away"),
             "valid_percent": "Validation, percent of owners",
             "test_percent": "Test, percent of owners",
             "prompts_per_owner": "Prompts of one owner at most",
@@ -131,6 +134,7 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
             "warned_categories": _(
                 "Prompt categories, with commas between them. Their tasks begin blurred, behind a warning."
             ),
+            "leak_names": _("One a line, besides the common ones. Completions with one are held back and listed."),
             "valid_percent": "Fixed once prompts are imported.",
             "test_percent": "Never trained on. Fixed once prompts are imported.",
             "prompts_per_owner": "More are left out at import and counted.",

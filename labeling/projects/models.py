@@ -52,6 +52,9 @@ class Project(models.Model):
     daily_goal = models.PositiveSmallIntegerField(default=40, validators=between(1, 10_000))
 
     requires_screening = models.BooleanField(default=False, help_text="New contractors qualify first.")
+    leak_names = models.TextField(
+        blank=True, help_text="Names of models or vendors, one a line; completions with one are held back."
+    )
     control_percent = models.PositiveSmallIntegerField(default=0, validators=between(0, 50))
     requires_review = models.BooleanField(default=False, help_text="Only accepted work enters a snapshot.")
     review_percent = models.PositiveSmallIntegerField(default=0, validators=between(0, 100))
@@ -99,6 +102,10 @@ class Membership(models.Model):
     state = models.CharField(max_length=12, choices=State.choices, default=State.ACTIVE)
     labeler_key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     paused_reason = models.CharField(max_length=300, blank=True)
+    paused_at = models.DateTimeField(null=True)
+    paused_by = models.ForeignKey(USER, null=True, on_delete=models.PROTECT, related_name="+")
+    appeal = models.TextField(blank=True, help_text="What the paused person says to the reason.")
+    appealed_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

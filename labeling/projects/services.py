@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 from django.utils.text import slugify
+from django.utils.translation import gettext as _
 
 from labeling.core import audit, transitions
 from labeling.core.errors import BadInput, Conflict, NotAllowed, WrongState
@@ -21,6 +22,7 @@ __all__ = [
     "accept_guideline",
     "accept_invitation",
     "add_member",
+    "appeal",
     "change_role",
     "create_project",
     "invite",
@@ -41,6 +43,7 @@ SETTINGS = frozenset(
 )
 FIXED = frozenset({"seed", "valid_percent", "test_percent"})  # the split follows from them
 MAX_GUIDELINE = 200_000
+MAX_APPEAL = 2000
 
 
 def check(row: Project) -> None:
@@ -152,12 +155,32 @@ def pause_member(*, membership: Membership, reason: str, by: User) -> Membership
     if not reason:
         raise BadInput("Write the reason: the person will read it.", field="reason")
     keep_one_admin(membership)
-    return transitions.move(membership, to=Membership.State.PAUSED, by=by, paused_reason=reason)
+    fresh: dict[str, Any] = {"paused_at": timezone.now(), "paused_by": by, "appeal": "", "appealed_at": None}
+    return transitions.move(membership, to=Membership.State.PAUSED, by=by, paused_reason=reason, **fresh)
+
+
+@transaction.atomic
+def appeal(*, membership: Membership, text: str, by: User) -> Membership:
+    """Keep what a paused person says to the reason, over what they said before; an admin reads it and decides."""
+    text = text.strip()
+    if membership.user_id != by.pk:
+        raise NotAllowed(_("Only the person who is paused may appeal."))
+    if not 1 <= len(text) <= MAX_APPEAL:
+        raise BadInput(_("Write your appeal in at most %(most)d characters.") % {"most": MAX_APPEAL}, field="text")
+    place = Membership.objects.select_for_update(of=("self",)).get(pk=membership.pk)
+    if place.state != Membership.State.PAUSED:
+        raise WrongState(_("You are not paused: there is nothing to appeal."))
+    place.appeal, place.appealed_at = text, timezone.now()
+    place.save(update_fields=["appeal", "appealed_at"])
+    audit.record("appealed", place, by=by, after={"characters": len(text)})
+    return place
 
 
 def resume_member(*, membership: Membership, by: User) -> Membership:
     """Let a paused or qualifying person work."""
-    return transitions.move(membership, to=Membership.State.ACTIVE, by=by, paused_reason="")
+    return transitions.move(
+        membership, to=Membership.State.ACTIVE, by=by, paused_reason="", appeal="", appealed_at=None
+    )
 
 
 # ---- guidelines

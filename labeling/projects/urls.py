@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from labeling.projects import guidelines, people, saved_views, views
+from labeling.projects import appeals, audit_views, guidelines, people, saved_views, views
 
 P = "p/<slug:slug>/"
 
@@ -14,6 +14,9 @@ urlpatterns = [
     path(P + "settings/pause/", views.project_pause, name="project-pause"),
     path(P + "views/save/", saved_views.view_save, name="view-save"),
     path(P + "views/<int:view>/delete/", saved_views.view_delete, name="view-delete"),
+    path(P + "appeal/", appeals.appeal, name="appeal"),
+    path(P + "audit/", audit_views.audit_log, name="audit"),
+    path(P + "audit.csv", audit_views.audit_export, name="audit-export"),
     path(P + "people/", people.people, name="people"),
     path(P + "people/invite/", people.person_invite, name="person-invite"),
     path(P + "people/invitations/<int:invitation_id>/withdraw/", people.invitation_revoke, name="invitation-revoke"),

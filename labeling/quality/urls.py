@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from labeling.quality import control_views, own_views, review_views, screening_views, views
+from labeling.quality import control_views, own_views, review_views, screening_views, views, work_views
 
 P = "p/<slug:slug>/"
 REVIEW = P + "review/<uuid:review>/"
@@ -25,6 +25,10 @@ urlpatterns = [
     path(SCREENING + "pieces/<int:piece>/grade/", screening_views.screening_grade, name="screening-grade"),
     path(SCREENING + "<int:membership>/", screening_views.screening_person, name="screening-person"),
     path(SCREENING + "<int:membership>/decide/", screening_views.screening_decide, name="screening-decide"),
+    path(P + "people/work/", work_views.people_work, name="people-work"),
+    path(P + "people/work.csv", work_views.pay_report, name="pay-report"),
+    path(P + "people/<int:membership_id>/", work_views.person, name="person"),
+    path(P + "people/<int:membership_id>/account/", work_views.person_account, name="person-account"),
     path(P + "review/", review_views.reviews, name="reviews"),
     path(P + "review/accept/", review_views.reviews_accept, name="reviews-accept"),
     path(REVIEW, review_views.review, name="review"),

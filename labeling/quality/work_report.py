@@ -1,0 +1,106 @@
+"""What people did in a stretch of time, for their pay: judgements, active time, what reviewers said."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+
+from django.db.models import Count, Q, Sum
+from django.db.models.functions import Coalesce
+
+from labeling.assignments.models import Slot
+from labeling.comparisons.models import Ranking
+from labeling.demonstrations.models import Demonstration
+from labeling.projects.models import Membership, Project
+from labeling.quality.models import Review
+from labeling.quality.review_selectors import NEWEST
+
+
+@dataclass
+class Work:
+    """One person's work: `kinds` counts judgements; reviews count the newest revision of each."""
+
+    membership: Membership
+    kinds: Counter[str] = field(default_factory=Counter)
+    active_seconds: int = 0
+    reviews: Counter[str] = field(default_factory=Counter)
+    late: int = 0
+
+    @property
+    def submitted(self) -> int:
+        """Judgements that came in time."""
+        return self.kinds.total()
+
+    @property
+    def hours(self) -> float:
+        """Active time in hours."""
+        return self.active_seconds / 3600
+
+    @property
+    def accepted(self) -> int:
+        """What a reviewer accepted."""
+        return self.reviews[Review.State.ACCEPTED]
+
+    @property
+    def returned(self) -> int:
+        """What a reviewer returned and its author has not changed yet."""
+        return self.reviews[Review.State.RETURNED]
+
+    @property
+    def waiting(self) -> int:
+        """What waits for a reviewer."""
+        return self.reviews[Review.State.WAITING]
+
+
+def period(since: date | None, until: date | None) -> tuple[datetime, datetime]:
+    """[begin, end) in UTC: whole days, the last one included; without bounds from the first day to tomorrow."""
+    today = datetime.now(UTC).date()
+    begin = datetime.combine(since or date(2000, 1, 1), time.min, tzinfo=UTC)
+    return begin, datetime.combine((until or today) + timedelta(days=1), time.min, tzinfo=UTC)
+
+
+def work_of(
+    project: Project, *, since: date | None = None, until: date | None = None, membership: Membership | None = None
+) -> list[Work]:
+    """Everybody who labels here, or one of them, by name."""
+    span = period(since, until)
+    places = Membership.objects.filter(project=project).select_related("user")
+    if membership is not None:
+        places = places.filter(pk=membership.pk)
+    found = {place.user_id: Work(place) for place in places.order_by("user__name", "user__email")}
+    slots = Slot.objects.filter(project=project, labeler__in=found, state=Slot.State.SUBMITTED)
+    slots = slots.filter(submitted_at__gte=span[0], submitted_at__lt=span[1]).order_by()
+    for labeler, kind, number, seconds in slots.values_list("labeler", "kind").annotate(
+        n=Count("*"), seconds=Sum("active_seconds")
+    ):
+        found[labeler].kinds[kind] += number
+        found[labeler].active_seconds += seconds
+    for labeler, state, number in review_counts(project, span):
+        if labeler in found:
+            found[labeler].reviews[state] += number
+    for labeler, number, seconds in late_work(project, span):
+        if labeler in found:
+            found[labeler].late += number
+            found[labeler].active_seconds += seconds
+    return [work for work in found.values() if membership is not None or work.submitted or work.late]
+
+
+def review_counts(project: Project, span: tuple[datetime, datetime]) -> list[tuple[int, str, int]]:
+    """(labeler, state, number) of the newest revisions of work submitted in the span; the labeler is whose slot it is."""
+    rows = Review.objects.filter(NEWEST, project=project).annotate(
+        slot_labeler=Coalesce("ranking__slot__labeler", "demonstration__slot__labeler"),
+        sent=Coalesce("ranking__slot__submitted_at", "demonstration__slot__submitted_at"),
+    )
+    rows = rows.filter(Q(sent__gte=span[0]) & Q(sent__lt=span[1])).order_by()
+    return list(rows.values_list("slot_labeler", "state").annotate(n=Count("*")))
+
+
+def late_work(project: Project, span: tuple[datetime, datetime]) -> list[tuple[int, int, int]]:
+    """(labeler, number, active seconds) of work that came after its slot was gone: it is paid, too."""
+    found = []
+    for model in (Ranking, Demonstration):
+        rows = model.objects.filter(project=project, late=True, supersedes=None)
+        rows = rows.filter(created_at__gte=span[0], created_at__lt=span[1]).order_by()
+        found += list(rows.values_list("labeler").annotate(n=Count("*"), seconds=Sum("active_seconds")))
+    return found

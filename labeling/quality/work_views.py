@@ -1,0 +1,126 @@
+"""One person's page, and what everybody did in a stretch of time, as a page and as a CSV file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods, require_safe
+
+from labeling.core import audit
+from labeling.core.models import Event
+from labeling.core.spreadsheet import csv_file
+from labeling.people import services as people
+from labeling.people.models import Role
+from labeling.projects.access import ProjectRequest, member
+from labeling.projects.models import Membership
+from labeling.projects.saved_views import filters_of
+from labeling.quality.work_report import Work, work_of
+
+COLUMNS = (
+    "name", "e-mail", "labeler key", "role", "demonstrations", "comparisons", "submitted", "accepted", "returned",
+    "waiting for review", "late", "active seconds", "active hours",
+)  # fmt: skip
+
+
+class PeriodForm(forms.Form):
+    """Whole days, both included."""
+
+    since = forms.DateField(required=False, label=gettext_lazy("From"), widget=forms.DateInput(attrs={"type": "date"}))
+    until = forms.DateField(required=False, label=gettext_lazy("To"), widget=forms.DateInput(attrs={"type": "date"}))
+
+    def span(self) -> dict[str, Any]:
+        """What `work_of` takes."""
+        return dict(self.cleaned_data) if self.is_bound and self.is_valid() else {}
+
+
+@member(Role.ADMIN)
+@require_safe
+def people_work(request: ProjectRequest, slug: str) -> HttpResponse:
+    """What everybody did."""
+    form = PeriodForm(request.GET or None)
+    rows = work_of(request.project, **form.span())
+    context = {
+        "form": form,
+        "rows": rows,
+        "hours": sum(row.hours for row in rows),
+        "filters": filters_of(request.GET.urlencode()),
+    }
+    return render(request, "quality/people_work.html", context)
+
+
+@member(Role.ADMIN)
+@require_safe
+def pay_report(request: ProjectRequest, slug: str) -> StreamingHttpResponse:
+    """The same as a CSV file."""
+    span = PeriodForm(request.GET).span()
+    told = {name: str(day) for name, day in span.items() if day}
+    audit.record("exported pay report", request.project, by=request.user, after=told)
+    return csv_file(f"{slug}-work", lines(work_of(request.project, **span)))
+
+
+def lines(rows: list[Work]) -> Iterator[tuple[object, ...]]:
+    """The header, then one row a person."""
+    yield COLUMNS
+    for work in rows:
+        place, kinds = work.membership, work.kinds
+        yield (place.user.name, place.user.email, str(place.labeler_key), place.role, kinds["demonstration"], kinds["comparison"], work.submitted, work.accepted, work.returned, work.waiting, work.late, work.active_seconds, round(work.hours, 2))  # fmt: skip
+
+
+@member(Role.ADMIN)
+@require_safe
+def person(request: ProjectRequest, slug: str, membership_id: int) -> HttpResponse:
+    """One person: their place here, what they did, what was done about them."""
+    place = one(request, membership_id)
+    about = Event.objects.filter(project_id=request.project.pk, object_type="projects.membership", object_id=place.pk)
+    context = {
+        "place": place,
+        "work": work_of(request.project, membership=place)[0],
+        "events": about.select_related("actor")[:20],
+        "may_close": request.user.is_staff and place.user_id != request.user.pk,
+    }
+    return render(request, "quality/person.html", context)
+
+
+@member(Role.ADMIN)
+@require_http_methods(["GET", "HEAD", "POST"])
+def person_account(request: ProjectRequest, slug: str, membership_id: int) -> HttpResponse:
+    """Close this person's account, or open it again: for platform admins, since it counts in every project."""
+    if not request.user.is_staff:
+        raise PermissionDenied
+    place = one(request, membership_id)
+    closing = place.user.is_active
+    if request.method == "POST":
+        act = people.deactivate if closing else people.reactivate
+        act(user=place.user, by=request.user)
+        messages.success(request, _("The account is closed.") if closing else _("The account is open again."))
+        return redirect("person", slug, membership_id)
+    projects = place.user.memberships.count()
+    facts = [_("It counts in all %(n)d projects this person belongs to.") % {"n": projects}]
+    if closing:
+        facts.append(_("Their sessions and API tokens end at once. What they did stays."))
+    else:
+        facts.append(_("They can sign in again. Old API tokens stay revoked."))
+    context = {
+        "title": (_("Close the account of %(name)s?") if closing else _("Open the account of %(name)s again?"))
+        % {"name": place.user},
+        "facts": facts,
+        "action": _("Close it") if closing else _("Open it"),
+        "back": reverse("person", args=[slug, membership_id]),
+        "danger": closing,
+    }
+    return render(request, "components/confirm.html", context)
+
+
+def one(request: ProjectRequest, membership_id: int) -> Membership:
+    """A member of this project; 404 for another project's."""
+    rows = Membership.objects.select_related("user", "paused_by")
+    return get_object_or_404(rows, project=request.project, pk=membership_id)

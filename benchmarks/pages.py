@@ -3,8 +3,9 @@
     make bench NAME=pages ARGS="--prompts 100000 --tasks 100000"
 
 Rows come from `benchmarks/seeds/crowded_project.py`. Pages are asked one after another over HTTP on one kept-alive
-connection to granian, as `manage.py up` starts it with two workers; the time runs from the request to the last byte. A claim (`next`)
-is posted once by each labeler. CSS and script are the gzipped bytes of every file that a page's HTML, and the modules
+connection to granian, as `manage.py up` starts it with two workers; the time runs from the request to the last byte. `cpu_ms` is
+what the web server and PostgreSQL together spend on one request, which a busy machine does not change. A claim (`next`) is
+posted once by each labeler. CSS and script are the gzipped bytes of every file that a page's HTML, and the modules
 it imports, ask for.
 """
 
@@ -18,6 +19,7 @@ import math
 import os
 import platform
 import re
+import statistics
 import subprocess
 import sys
 import time
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET_MS, TARGET_KB = 80.0, 30.0
+WARM_UP = 3
 LINKED = re.compile(rb'<link rel="stylesheet" href="([^"]+)"|<script[^>]* src="([^"]+)"')
 IMPORTED = re.compile(rb'(?:import|from)\s*"([^"]+)"')
 
@@ -82,8 +85,8 @@ def p95(values: list[float]) -> float:
 
 
 @contextmanager
-def web_server(port: int) -> Iterator[None]:
-    """granian with the command line of `manage.py up`, until the block ends."""
+def web_server(port: int) -> Iterator[int]:
+    """granian with the command line of `manage.py up`, until the block ends; yields its process id."""
     from labeling.core.stack.application import answers, web_service
 
     service = web_service({**os.environ, "ALLOWED_HOSTS": "127.0.0.1"}, host="127.0.0.1", port=port, workers=2)
@@ -94,10 +97,39 @@ def web_server(port: int) -> Iterator[None]:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise SystemExit("granian did not start")
             time.sleep(0.2)
-        yield
+        yield process.pid
     finally:
         process.terminate()
         process.wait(timeout=20)
+
+
+def cpu_seconds(*roots: int) -> float:
+    """CPU seconds so far of these processes and all that descend from them (Linux)."""
+    parent, spent = {}, {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:  # it has just ended
+            continue
+        pid = int(stat.parent.name)
+        parent[pid], spent[pid] = int(fields[1]), sum(map(int, fields[11:15]))
+
+    def belongs(pid: int) -> bool:
+        while pid not in roots and pid in parent:
+            pid = parent[pid]
+        return pid in roots
+
+    return sum(ticks for pid, ticks in spent.items() if belongs(pid)) / os.sysconf("SC_CLK_TCK")
+
+
+def postmaster() -> int:
+    """The parent of all processes of this PostgreSQL, which runs on this machine."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        backend = cursor.fetchone()[0]
+    return int(Path(f"/proc/{backend}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def pages(slug: str) -> dict[str, str]:
@@ -124,6 +156,11 @@ def pages(slug: str) -> dict[str, str]:
         "reviews": "review/",
         "review": f"review/{Review.objects.values_list('public_id', flat=True)[0]}/",
         "controls": "controls/",
+        "audit": "audit/",
+        "audit_by_verb": "audit/?verb=submitted",
+        "leaks": "leaks/",
+        "quarantine": "prompts/quarantine/",
+        "people_work": "people/work/",
         "quality": "quality/",
         "runs": "runs/",
         "run": f"runs/{Run.objects.values_list('pk', flat=True)[0]}/",
@@ -151,39 +188,47 @@ def weight(browser: Browser, path: str, body: bytes) -> int:
     return sum(seen.values())
 
 
-def timed(browser: Browser, path: str, times: int) -> tuple[float, bytes]:
-    """p95 in milliseconds after three requests to warm up, and the page."""
-    for _ in range(3):
+def timed(browser: Browser, path: str, times: int) -> tuple[list[float], bytes]:
+    """Milliseconds of each request after those that warm up, and the page."""
+    for _ in range(WARM_UP):
         status, _, body, _ = browser.ask(path)
         assert status == 200, f"{path} answers {status}"
-    return p95([browser.ask(path)[3] for _ in range(times)]), body
+    return [browser.ask(path)[3] for _ in range(times)], body
 
 
-def measure(port: int, slug: str, times: int) -> dict[str, dict[str, float]]:
-    """{"p95_ms": {page: …}, "css_js_gzip_kb": {page: …}}."""
+def measure(port: int, slug: str, times: int, servers: tuple[int, int]) -> dict[str, dict[str, float]]:
+    """{"p95_ms": {page: …}, "median_ms": {page: …}, "cpu_ms": {page: …}, "css_js_gzip_kb": {page: …}}."""
     from labeling.people.models import User
 
     taken: dict[str, float] = {}
+    middle: dict[str, float] = {}
+    cpu: dict[str, float] = {}
     kilobytes: dict[str, float] = {}
 
     def look(browser: Browser, name: str, path: str) -> None:
-        taken[name], body = timed(browser, path, times)
+        begin = cpu_seconds(*servers)
+        values, body = timed(browser, path, times)
+        cpu[name] = (cpu_seconds(*servers) - begin) * 1000 / (times + WARM_UP)
+        taken[name], middle[name] = p95(values), statistics.median(values)
         kilobytes[name] = weight(browser, path, body) / 1024
-        print(f"{name:34} p95 {taken[name]:7.1f} ms   CSS and script {kilobytes[name]:5.1f} KiB", flush=True)
+        print(
+            f"{name:34} p95 {taken[name]:7.1f} ms   median {middle[name]:7.1f} ms   CPU {cpu[name]:6.1f} ms   CSS and script {kilobytes[name]:5.1f} KiB",
+            flush=True,
+        )
 
     claims = []
     for person in User.objects.filter(email__startswith="labeler").order_by("pk"):
         labeler = Browser(port, person)
         work, milliseconds = labeler.claim(slug)
         claims.append(milliseconds)
-    taken["next"] = p95(claims[1:])
+    taken["next"], middle["next"] = p95(claims[1:]), statistics.median(claims[1:])
     print(f"{'next':34} p95 {taken['next']:7.1f} ms   of {len(claims) - 1} claims", flush=True)
     look(labeler, "queue", f"/p/{slug}/label/")
     look(labeler, "rank", work)
     admin = Browser(port, User.objects.get(email="admin@example.org"))
     for name, path in pages(slug).items():
         look(admin, name, path)
-    return {"p95_ms": taken, "css_js_gzip_kb": kilobytes}
+    return {"p95_ms": taken, "median_ms": middle, "cpu_ms": cpu, "css_js_gzip_kb": kilobytes}
 
 
 def report(found: dict[str, dict[str, float]], said: argparse.Namespace, seconds: float) -> dict[str, Any]:
@@ -195,6 +240,8 @@ def report(found: dict[str, dict[str, float]], said: argparse.Namespace, seconds
         **{kind: {name: round(value, 1) for name, value in values.items()} for kind, values in found.items()},
         "worst_p95_ms": round(found["p95_ms"][slowest], 1),
         "worst_page": slowest,
+        "worst_cpu_ms": round(max(found["cpu_ms"].values()), 1),
+        "worst_median_ms": round(max(found["median_ms"].values()), 1),
         "heaviest_kb": round(found["css_js_gzip_kb"][heaviest], 1),
         "heaviest_page": heaviest,
         "within_targets": found["p95_ms"][slowest] < TARGET_MS and found["css_js_gzip_kb"][heaviest] <= TARGET_KB,
@@ -204,6 +251,7 @@ def report(found: dict[str, dict[str, float]], said: argparse.Namespace, seconds
         "seeding_seconds": round(seconds, 1),
         "server": "granian, 2 workers, over HTTP on loopback",
         "cpus": os.cpu_count(),
+        "load_average": [round(value, 1) for value in os.getloadavg()],
         "python": platform.python_version(),
     }
 
@@ -230,8 +278,8 @@ def main() -> None:
     crowded_project.analyze()
     seconds = time.perf_counter() - begin
     print(f"{said.prompts:,} prompts and {said.tasks:,} tasks in {seconds:.0f} s", flush=True)
-    with web_server(said.port):
-        found = measure(said.port, project.slug, said.requests)
+    with web_server(said.port) as web:
+        found = measure(said.port, project.slug, said.requests, (web, postmaster()))
     print(json.dumps(report(found, said, seconds)))
 
 

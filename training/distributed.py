@@ -69,15 +69,17 @@ def share(costs: Sequence[float]) -> list[int]:
     return sorted(own)
 
 
+def of_all(own: T) -> list[T]:
+    """What every rank has, in the order of the ranks, on every rank."""
+    parts: list[Any] = [own] * size()
+    if size() > 1:
+        dist.all_gather_object(parts, own)
+    return parts
+
+
 def gathered(own: dict[int, T]) -> list[T]:
     """All ranks' items by index 0 … n - 1, as a list, on every rank."""
-    if size() == 1:
-        return [own[at] for at in sorted(own)]
-    parts: list[Any] = [None] * size()
-    dist.all_gather_object(parts, own)
-    whole: dict[int, T] = {}
-    for part in parts:
-        whole |= part
+    whole = {at: item for part in of_all(own) for at, item in part.items()}
     return [whole[at] for at in sorted(whole)]
 
 
@@ -96,6 +98,14 @@ def total(x: Tensor) -> Tensor:
     if size() > 1:
         x = x.clone()
         dist.all_reduce(x)
+    return x
+
+
+def highest(x: Tensor) -> Tensor:
+    """The largest over all ranks of each number of a tensor of the same shape on each."""
+    if size() > 1:
+        x = x.clone()
+        dist.all_reduce(x, dist.ReduceOp.MAX)
     return x
 
 

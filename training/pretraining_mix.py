@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from training import distributed
 from training.backbone import Backbone
 from training.chat import TokenRow, end_id
 from training.configs import PpoConfig
@@ -65,6 +66,7 @@ def mix_gradient(
         weight.grad = None
     chosen = [mix.train[at] for at in batch_at(step, len(mix.train), config.ptx_rows, seed=seed)]
     loss = accumulate(backbone, arrange(backbone, chosen, "auto"), config.micro_tokens)
+    distributed.sum_gradients(weights.values())
     dot, ppo_square, ptx_square = torch.zeros(3, device=backbone.device).unbind()
     for name, weight in weights.items():
         own = torch.zeros_like(weight) if weight.grad is None else weight.grad.mul_(config.ptx_coef)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from training import distributed
 from training.answers import answer_batch
 from training.backbone import Backbone, Hidden
 from training.batches import RowBatch, micro_batches
@@ -112,17 +113,21 @@ def collect(
     """
     policy, critic = learner.policy, learner.critic
     prompts = [prompt for prompt, _ in dealt]
-    with policy.merged():
-        answers = generate(
+
+    def sample(own: list[tuple[PromptRow, int]]) -> list[Sampled]:
+        return generate(
             policy,
-            [prompt.ids for prompt in prompts],
+            [prompt.ids for prompt, _ in own],
             Decoding(config.max_new_tokens, config.temperature),
-            [seed for _, seed in dealt],
+            [seed for _, seed in own],
             batch_rows=ROWS,
             value_of=critic.values if critic.backbone is None else None,
             check=check,
             compile=config.compile,
         )
+
+    with policy.merged():
+        answers = distributed.in_shares(dealt, [len(prompt.ids) for prompt in prompts], sample)
     logprobs_RT = padded([answer.logprobs_T for answer in answers], policy.device)
     captured = [answer.values_T for answer in answers if answer.values_T is not None]
     mask_RT = padded([torch.ones(len(answer.ids)) for answer in answers], policy.device) > 0
@@ -130,8 +135,8 @@ def collect(
         prompts,
         answers,
         minibatches=split(learner, prompts, answers, config),
-        scores_R=learner.judge.scores(prompts, answers).to(policy.device),
-        gold_R=learner.gold.scores(prompts, answers) if learner.gold else None,
+        scores_R=judged(learner.judge, prompts, answers).to(policy.device),
+        gold_R=judged(learner.gold, prompts, answers) if learner.gold else None,
         mask_RT=mask_RT,
         learned_RT=mask_RT,
         logprobs_RT=logprobs_RT,
@@ -148,6 +153,19 @@ def collect(
     return rollout
 
 
+def judged(judge: Judge, prompts: Sequence[PromptRow], answers: Sequence[Sampled]) -> Tensor:
+    """The judge's scores [R] of all answers, fp32 on the CPU; every rank has it read its share."""
+
+    def score(own: list[tuple[PromptRow, Sampled]]) -> list[float]:
+        found: list[float] = judge.scores([prompt for prompt, _ in own], [answer for _, answer in own]).tolist()
+        return found
+
+    pairs = list(zip(prompts, answers, strict=True))
+    return torch.tensor(
+        distributed.in_shares(pairs, [len(prompt.ids) + len(answer.ids) for prompt, answer in pairs], score)
+    )
+
+
 def padded(rows: Sequence[Tensor], device: torch.device) -> Tensor:
     """Rows of different length as one [R, T] tensor, zeros at their ends."""
     return pad_sequence(list(rows), batch_first=True).to(device)
@@ -156,10 +174,15 @@ def padded(rows: Sequence[Tensor], device: torch.device) -> Tensor:
 def split(
     learner: Learner, prompts: Sequence[PromptRow], answers: Sequence[Sampled], config: PpoConfig
 ) -> list[list[Micro]]:
-    """Minibatches (one optimiser step each) of micro-batches (one forward each), with the frozen layers already run."""
+    """Minibatches (one optimiser step each) of micro-batches (one forward each), with the frozen layers already run.
+
+    Of several ranks each has micro-batches of its share of every minibatch; all else of a rollout is whole on all of them.
+    """
     rows = range(len(answers))
+    lengths = [len(prompt.ids) + len(answer.ids) for prompt, answer in zip(prompts, answers, strict=True)]
     groups = [list(rows[start :: config.minibatches]) for start in range(config.minibatches)]
-    return [list(micros_of(learner, prompts, answers, group, config)) for group in groups]
+    own = [[group[at] for at in distributed.share([lengths[row] for row in group])] for group in groups]
+    return [list(micros_of(learner, prompts, answers, group, config)) for group in own]
 
 
 def micros_of(
@@ -190,6 +213,9 @@ def add_reference(learner: Learner, rollout: Rollout, temperature: float) -> Non
         if critic.backbone is not None:
             values_N = critic.read(micro.batch, micro.value_hidden, found.states_ND)
             place(rollout.values_RT, rollout, micro, values_N)
+    rollout.reference_RT = distributed.total(rollout.reference_RT)
+    if critic.backbone is not None:
+        rollout.values_RT = distributed.total(rollout.values_RT)
 
 
 @torch.no_grad()
@@ -201,6 +227,7 @@ def add_final_values(learner: Learner, rollout: Rollout) -> None:
             states_bTD = learner.policy.run_top(micro.hidden)
             values_b = learner.critic.read_final(micro.batch, micro.value_hidden, states_bTD)
             rollout.final_values_R[micro.rows_b] = torch.where(truncated_R[micro.rows_b], values_b, 0.0)
+    rollout.final_values_R = distributed.total(rollout.final_values_R)
 
 
 def take(x_RT: Tensor, rollout: Rollout, micro: Micro) -> Tensor:
@@ -218,11 +245,11 @@ def place(x_RT: Tensor, rollout: Rollout, micro: Micro, values_N: Tensor) -> Non
 @torch.no_grad()
 def mean_entropy(learner: Learner, rollout: Rollout, temperature: float) -> float:
     """Entropy of the policy in nats per answer token."""
-    total = 0.0
+    total = torch.zeros((), dtype=torch.float64, device=learner.policy.device)
     for micro in rollout.micros:
         states_bTD = learner.policy.run_top(micro.hidden)
         found = learner.policy.token_logprobs(
             states_bTD, micro.batch.ids_BT, micro.batch.response_BT, temperature=temperature
         )
-        total += float(found.entropy_N.sum())
-    return total / int(rollout.mask_RT.sum())
+        total += found.entropy_N.sum()
+    return float(distributed.total(total)) / int(rollout.mask_RT.sum())

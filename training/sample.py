@@ -13,9 +13,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from training import distributed
 from training.advantages import best_of_n_kl
 from training.backbone import Backbone, load_backbone
 from training.chat import encode_prompt
@@ -56,8 +58,10 @@ def train(session: Session) -> Metrics:
         backbone = load_backbone(path, device=session.device, dtype=session.dtype)
         check_tokenizer(backbone, reward, name)
         rows = [row for row in rows_of(name, records, backbone, program, config.n) if row.id not in progress.records]
-        sample_rows(session, backbone, reward, name, rows, progress)
+        own = [rows[at] for at in distributed.share([len(row.ids) for row in rows])]
+        sample_rows(session, backbone, reward, name, own, progress)
         del backbone
+    progress.gather()
     ordered = [
         progress.records[completion_id(record.id, name, number)]
         for record in records
@@ -65,7 +69,8 @@ def train(session: Session) -> Metrics:
         for number in range(config.n)
     ]
     text = "".join(canonical_json(asdict(record)) + "\n" for record in ordered)
-    (session.staging / "completions.jsonl").write_text(text, encoding="utf-8")
+    if session.writes:
+        (session.staging / "completions.jsonl").write_text(text, encoding="utf-8")
     found = summary(ordered) | {"policies": len(policies), "prompts": len(records)}
     return found | ({"best_of_kl_bound": best_of_n_kl(config.best_of)} if config.best_of > 1 else {})
 
@@ -158,7 +163,7 @@ def sample_rows(
             batch_rows=config.batch_rows,
             names=[row.prompt.id for row in rows for _ in range(config.best_of)],
             on_answer=on_answer,
-            check=session.check_stop,
+            check=partial(session.check_stop, alone=True),
             compile=config.compile,
         )
     except Interrupted:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from training import distributed
 from training.contracts import CompletionRecord, canonical_json
 from training.session import Session
 
@@ -21,19 +22,27 @@ class Progress:
 
     def __init__(self, session: Session, *, total: int) -> None:
         self.session = session
-        self.path = session.run_dir / "checkpoints" / "completions.jsonl"
-        self.path.parent.mkdir(exist_ok=True)
-        self.records = {record.id: record for record in read_kept(self.path)}
-        self.done = len(self.records)
+        folder, rank = session.run_dir / "checkpoints", distributed.rank()
+        with distributed.first_before_others():
+            folder.mkdir(exist_ok=True)
+            kept = [record for path in sorted(folder.glob("completions*.jsonl")) for record in read_kept(path)]
+        distributed.wait()  # nobody writes before all have read
+        self.path = folder / (f"completions-{rank}.jsonl" if rank else "completions.jsonl")
+        self.records = {record.id: record for record in kept}
+        self.done, self.total = len(self.records), total
         self._logged = 0.0
         session.journal.plan(done=self.done, total=total)
 
     def finished(self) -> None:
-        """Hear that one more completion has ended."""
-        self.done += 1
+        """Hear that one more completion has ended, and take it that the other ranks are as far."""
+        self.done = min(self.done + distributed.size(), self.total)
         if time.monotonic() - self._logged >= LOG_SECONDS:
             self._logged = time.monotonic()
             self.session.log(self.done, **{"sample/completions": self.done})
+
+    def gather(self) -> None:
+        """Have the records of all ranks."""
+        self.records = {name: record for part in distributed.of_all(self.records) for name, record in part.items()}
 
     def keep(self, records: Sequence[CompletionRecord], prompts: Sequence[str]) -> None:
         """Write records to disk, so that a stopped run need not sample them again, and log what they are like so far."""
@@ -60,7 +69,8 @@ def read_kept(path: Path) -> list[CompletionRecord]:
     """The completions an earlier process has kept; a last line that was cut off is removed."""
     if not path.is_file():
         return []
-    whole = path.read_text(encoding="utf-8")
-    whole = whole[: whole.rfind("\n") + 1]
-    path.write_text(whole, encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        path.write_text(whole, encoding="utf-8")
     return [CompletionRecord.parse(json.loads(line), path.name) for line in whole.split("\n") if line]

@@ -36,7 +36,6 @@ from training.contracts import (
     EXIT_OK,
     NEEDS,
     ContractError,
-    Kind,
     Result,
     RunSpec,
     read_records,
@@ -47,7 +46,6 @@ from training.journal import Journal
 from training.writers import open_writers
 
 Metrics = dict[str, Any]
-ALONE = (Kind.SAMPLE, Kind.PPO)
 
 
 class Interrupted(Exception):
@@ -68,8 +66,6 @@ class Session:
         self.should_stop = False
         self.resumed: checkpointing.ResumePoint | None = None
         self.staging: Path = run_dir / "output"  # while `publishing`, the folder that becomes output/
-        if distributed.size() > 1 and self.spec.kind in ALONE:
-            raise ContractError(f"{self.spec.kind} computes in one process; start it without torchrun")
         self._check_inputs()
         self._check_data()
         if self.config.threads:
@@ -203,12 +199,12 @@ class Session:
         if self.should_stop:
             raise Interrupted
 
-    def check_stop(self) -> None:
+    def check_stop(self, *, alone: bool = False) -> None:
         """Raise Interrupted when told to stop; what was done since the last checkpoint will be done again.
 
-        Of several ranks none may leave alone, so all go on to the end of the step.
+        Of several ranks none may leave alone, so all go on to the end of the step, unless nobody waits for this one.
         """
-        if self.should_stop and distributed.size() == 1:
+        if self.should_stop and (alone or distributed.size() == 1):
             raise Interrupted
 
 

@@ -11,12 +11,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from training import distributed
 from training.configs import PpoConfig
 from training.losses import kl_k2, kl_k3, policy_loss, value_loss
 from training.optimization import learning_rate_factor
 from training.rollouts import Learner, Micro, Rollout, take
 
 Sums = dict[str, float]
+SUMMED = ("policy_loss", "value_loss", "entropy", "ratio", "clipped", "value_clipped", "approx_kl", "approx_kl_k3")
+TOPPED = ("ratio_max", "drift")
 
 
 def accumulate(
@@ -29,10 +32,14 @@ def accumulate(
     *,
     critic_only: bool = False,
 ) -> Sums:
-    """Add the gradient of one minibatch; return sums over its learned tokens, their number, and the largest ratio and drift."""
-    tokens = int(sum(rollout.learned_RT[micro.rows_b].sum() for micro in micros))
-    sums: dict[str, Tensor] = {}
-    tops: dict[str, Tensor] = {}
+    """Add the gradient of one minibatch; return sums over its learned tokens, their number, and the largest ratio and drift.
+
+    `micros` are this rank's; gradient and numbers are those of all ranks.
+    """
+    zero = torch.zeros((), device=learner.policy.device)
+    tokens = int(distributed.total(zero + sum(int(rollout.learned_RT[micro.rows_b].sum()) for micro in micros)))
+    sums = dict.fromkeys(SUMMED, zero)
+    tops = dict.fromkeys(TOPPED, zero)
     for micro in micros:
         learned_N = take(rollout.learned_RT, rollout, micro)
         old_N, old_values_N, advantages_N, returns_N = (
@@ -61,11 +68,15 @@ def accumulate(
             "approx_kl_k3": kl_k3(old_N, new.logprobs_N),
         }
         for name, token_N in per_token.items():
-            sums[name] = sums.get(name, 0.0) + torch.where(learned_N, token_N.detach().float(), 0.0).sum()
+            sums[name] = sums[name] + torch.where(learned_N, token_N.detach().float(), 0.0).sum()
         for name, token_N in (("ratio_max", ratio_N), ("drift", (new.logprobs_N - old_N).abs())):
-            top = token_N.detach().max()
-            tops[name] = torch.maximum(tops[name], top) if name in tops else top
-    values = torch.stack([*sums.values(), *tops.values()]).tolist()  # one transfer from the device
+            tops[name] = torch.maximum(tops[name], token_N.detach().max())
+    policy_weights = [] if critic_only else list(learner.policy_weights.values())
+    distributed.sum_gradients([*policy_weights, *learner.critic_weights.values()])
+    summed, topped = torch.stack(list(sums.values())), torch.stack(list(tops.values()))
+    values = torch.cat(
+        [distributed.total(summed), distributed.highest(topped)]
+    ).tolist()  # one transfer from the device
     return dict(zip([*sums, *tops], values, strict=True)) | {"tokens": float(tokens)}
 
 

@@ -10,21 +10,24 @@ import torch
 from safetensors.torch import save_file
 
 from tests.training.run_directories import demonstrations, rankings
-from training import distributed, ranking_steps, sharding
+from training import distributed, ppo, ranking_steps, sharding, surrogate
 from training.backbone import load_backbone
-from training.configs import RewardConfig, SftConfig
+from training.configs import PpoConfig, RewardConfig, SftConfig
 from training.contracts import DemonstrationRecord, RankingRecord
+from training.critic import build_critic
+from training.judges import FunctionJudge
 from training.language_loss import accumulate, arrange, mean_loss
 from training.optimization import clip_gradients
-from training.records import demonstration_rows, ranking_rows
+from training.records import PromptRow, demonstration_rows, ranking_rows
 from training.reward_scoring import RewardModel, new_head
+from training.rollouts import Learner, collect, deal, mean_entropy
 
 CPU = {"device": torch.device("cpu"), "dtype": torch.float32}
 
 
 def gradients(model: Path, **tuning: object) -> dict[str, torch.Tensor]:
-    """Losses, gradient norms and gradients of SFT and of the reward model, in small micro-batches."""
-    found = {**of_sft(model, **tuning), **of_reward(model, **tuning)}
+    """Losses, gradient norms and gradients of SFT, of the reward model and (LoRA) of PPO, in small micro-batches."""
+    found = {**of_sft(model, **tuning), **of_reward(model, **tuning), **({} if tuning else of_ppo(model))}
     return {name: x if isinstance(x, torch.Tensor) else torch.tensor(float(x)) for name, x in found.items()}
 
 
@@ -59,6 +62,36 @@ def stir(weights):
         for name, weight in weights.items():
             if "lora_B" in name:
                 weight.normal_(std=0.1)
+
+
+def of_ppo(model):
+    """One rollout and the gradient of its one minibatch. LoRA, or nothing would be left to share a trunk."""
+    config = PpoConfig(rollout_prompts=5, max_new_tokens=8, micro_tokens=60, truncated="bootstrap", lora_rank=4)
+    policy = load_backbone(model, **CPU)
+    torch.manual_seed(0)
+    policy_weights = policy.tune(config)
+    stir(policy_weights)
+    critic = build_critic(config, policy, None)
+    torch.nn.init.normal_(critic.head.weight, std=0.05)
+    judge = FunctionJudge("lengths", lambda _prompts, texts: [float(len(text)) for text in texts], policy, Asked())
+    optimizer = torch.optim.SGD([*policy_weights.values(), *critic.head_weights.values()], lr=0.0)
+    learner = Learner(policy, judge, critic, optimizer, policy_weights, critic.head_weights)
+    prompts = [PromptRow(f"p{at}", list(range(5 + at, 12 + 2 * at))) for at in range(5)]
+    rollout = collect(learner, deal(prompts, 1, size=5, seed=0), config)
+    advantages, returns = ppo.advantages_and_returns(rollout, config, 0.1)
+    sums = surrogate.accumulate(learner, rollout, rollout.minibatches[0], advantages, returns, config)
+    sums["entropy_again"] = mean_entropy(learner, rollout, 1.0)
+    facts = ppo.describe(rollout, ppo.used_scores(rollout, config), 0.1)
+    numbers = {f"ppo.{name}": number for name, number in (sums | facts).items()} | {"ppo.advantages": advantages}
+    grads = {f"ppo.{name}.grad": w.grad.clone() for name, w in {**policy_weights, **critic.head_weights}.items()}
+    return numbers | grads
+
+
+class Asked(dict):
+    """Any prompt's messages."""
+
+    def __missing__(self, _name):
+        return [{"role": "user", "content": "?"}]
 
 
 def finished(stage, weights):

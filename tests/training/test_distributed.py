@@ -15,11 +15,13 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
 from tests.training.ranks import gradients
-from tests.training.run_directories import demonstrations, lines, make_run, numbers
-from training import distributed, launch, sft
+from tests.training.run_directories import TOPICS, demonstrations, lines, make_run, numbers, user
+from training import distributed, launch, sample, sft
 from training.configs import ConfigError, SftConfig, config_for
 from training.contracts import EXIT_BAD_SPEC, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, Kind, Result, verify_manifest
 from training.session import main
+
+NOUGHT = ("ppo.policy_loss", "ppo.approx_kl", "ppo.approx_kl_k3", "ppo.drift")  # at a ratio of 1 only rounding is left
 
 
 def test_gradients_of_two_processes_are_those_of_one(tiny_dir: Path, tmp_path: Path) -> None:
@@ -32,12 +34,14 @@ def test_gradients_of_two_processes_are_those_of_one(tiny_dir: Path, tmp_path: P
         found = load_file(tmp_path / f"{kind}.safetensors")
         assert set(found) == set(expected)
         for name, value in expected.items():
-            assert (found[name] - value).norm() <= 1e-5 * value.norm(), (kind, name)
-            assert value.norm() > 0 or "accuracy" in name, name
+            slack = 1e-4 if name in NOUGHT else 0.0
+            assert (found[name] - value).norm() <= 1e-5 * value.norm() + slack, (kind, name)
+            assert value.norm() > 0 or not name.endswith(".grad"), name
+    assert sum(name.startswith("ppo.") and name.endswith(".grad") for name in lora) > 10
 
 
-def stage(run: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "training.launch", "--nproc-per-node", "2", "sft", str(run)]
+def stage(run: Path, kind: Kind = Kind.SFT) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "training.launch", "--nproc-per-node", "2", kind, str(run)]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
 
@@ -74,6 +78,27 @@ def test_a_sharded_run_stops_goes_on_and_ends_like_one_process(tiny_dir: Path, t
     assert lines(many / "samples.jsonl")[:3] == lines(alone / "samples.jsonl")[:3]
     one, two = (load_file(folder / "output" / "model.safetensors") for folder in (alone, many))
     assert {name: weight.shape for name, weight in one.items()} == {name: weight.shape for name, weight in two.items()}
+
+
+def test_two_processes_sample_what_one_samples(tiny_dir: Path, tmp_path: Path) -> None:
+    def prepare(name: str) -> Path:
+        prompts = [{"id": f"p{at}", "messages": [user(f"Tell me about {topic}.")]} for at, topic in enumerate(TOPICS)]
+        config = {"n": 2, "max_new_tokens": 8}
+        return make_run(
+            tmp_path / name, Kind.SAMPLE, config=config, inputs={"policy": tiny_dir}, data={"prompts": prompts}
+        )
+
+    alone, many = prepare("alone"), prepare("many")
+    process = stage(many, Kind.SAMPLE)
+    _, told = process.communicate(timeout=200)
+    assert process.returncode == EXIT_OK, told
+    assert main(sample.train, [str(alone)]) == EXIT_OK
+    ours, theirs = (lines(run / "output" / "completions.jsonl") for run in (many, alone))
+    assert len(ours) == 20
+    for one, other in zip(ours, theirs, strict=True):
+        assert one | {"logprob": 0} == other | {"logprob": 0}
+        assert one["logprob"] == pytest.approx(other["logprob"], abs=1e-4)
+    assert Result.read(many).metrics["completions"] == 20
 
 
 def test_shares_cover_everything_and_weigh_about_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

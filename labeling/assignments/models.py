@@ -8,6 +8,7 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from labeling.projects.models import Guideline, Project
 from labeling.prompts.models import Prompt
@@ -176,11 +177,11 @@ class Skip(models.Model):
     class Reason(models.TextChoices):
         """Why. Costs nothing."""
 
-        UNCLEAR = "unclear", "The prompt is unclear"
-        OUTSIDE = "outside", "Outside my knowledge"
-        UNSAFE = "unsafe", "Unsafe for me"
-        BROKEN = "broken", "Broken text"
-        OTHER = "other", "Something else"
+        UNCLEAR = "unclear", _("The prompt is unclear")
+        OUTSIDE = "outside", _("Outside my knowledge")
+        UNSAFE = "unsafe", _("Unsafe for me")
+        BROKEN = "broken", _("Broken text")
+        OTHER = "other", _("Something else")
 
     task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="skips")
     labeler = models.ForeignKey(USER, on_delete=models.PROTECT, related_name="skips")

@@ -60,11 +60,12 @@ def save_by_hand(
 def work_context(request: ProjectRequest, slot: Slot, *, submission: str = "") -> dict[str, Any]:
     """What every work screen shows around its task."""
     mine: dict[str, Any] = {"project": request.project, "labeler": request.user}
+    mode = mode_of(slot, request.user)
     warning = slot.task.prompt.category if slot.task.prompt.category in slot.project.warned_categories else ""
     left = (slot.lease_expires_at - db_now()).total_seconds() if slot.lease_expires_at else 0
     return {
         "slot": slot,
-        "mode": mode_of(slot, request.user),
+        "mode": mode,
         "warning": warning,
         "veiled": bool(warning) and request.GET.get("show") != "1",
         "messages_of_prompt": slot.task.prompt.messages,
@@ -76,5 +77,5 @@ def work_context(request: ProjectRequest, slot: Slot, *, submission: str = "") -
         "goal": request.project.daily_goal,
         "guideline": slot.guideline,
         "skip_reasons": Skip.Reason.choices,
-        "recallable": selectors.recallable(**mine),
+        "recallable": selectors.recallable(**mine) if mode == "working" else None,
     }

@@ -9,6 +9,7 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from labeling.assignments.forms import BatchForm, Plan
@@ -153,11 +154,11 @@ def read_answer(post: QueryDict, *, letters: Sequence[str], asks_strength: bool)
     for letter in letters:
         place, quality = number(post, f"rank-{letter}", len(letters)), number(post, f"q-{letter}", 7)
         if place is None:
-            answer.errors[f"rank-{letter}"] = f"Choose a place for {letter}."
+            answer.errors[f"rank-{letter}"] = gettext("Choose a place for %(letter)s.") % {"letter": letter}
         else:
             answer.places[letter] = place
         if quality is None:
-            answer.errors[f"q-{letter}"] = f"Rate the quality of {letter}."
+            answer.errors[f"q-{letter}"] = gettext("Rate the quality of %(letter)s.") % {"letter": letter}
         flags = [flag for flag in post.getlist(f"flag-{letter}") if flag in Flag.values]
         answer.ratings[letter] = {"quality": quality, "flags": flags}
     if asks_strength and len(answer.places) == 2 and len(set(answer.places.values())) == 2:
@@ -165,7 +166,7 @@ def read_answer(post: QueryDict, *, letters: Sequence[str], asks_strength: bool)
         if said in map(str, Strength.values):
             answer.strength = int(said)
         else:
-            answer.errors["strength"] = "Say how much better the better one is."
+            answer.errors["strength"] = gettext("Say how much better the better one is.")
     return answer
 
 

@@ -21,10 +21,10 @@ from labeling.prompts.models import Prompt
 class Strength(models.IntegerChoices):
     """How much better the better of two is (Llama 2); becomes the reward margin."""
 
-    NEGLIGIBLE = 0, "Negligibly better or unsure"
-    SLIGHT = 1, "Slightly better"
-    BETTER = 2, "Better"
-    SIGNIFICANT = 3, "Significantly better"
+    NEGLIGIBLE = 0, _("Negligibly better or unsure")
+    SLIGHT = 1, _("Slightly better")
+    BETTER = 2, _("Better")
+    SIGNIFICANT = 3, _("Significantly better")
 
 
 class Completion(models.Model):

@@ -78,7 +78,7 @@ def response(
 def strengths(draft: dict[str, Any]) -> list[tuple[str, str, bool]]:
     """The choices of strength, strongest first."""
     said = draft.get("strength", "")
-    return [(str(value), label, str(value) == said) for value, label in reversed(Strength.choices)]
+    return [(str(value), str(label), str(value) == said) for value, label in reversed(Strength.choices)]
 
 
 def asks_strength(slot: Slot, shown: dict[str, Completion]) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from labeling.assignments import revisions, submit
 from labeling.assignments import services as assignments
@@ -124,7 +125,7 @@ def store(
 def check_text(text: str) -> None:
     """BadInput unless this is text that can be stored and is worth storing."""
     if not text.strip():
-        raise BadInput("Write an answer first.", field="text")
+        raise BadInput(_("Write an answer first."), field="text")
     if len(text) > MAX_TEXT:
         raise BadInput(f"The answer has {len(text):,} characters; at most {MAX_TEXT:,} fit.", field="text")
     if "\x00" in text:

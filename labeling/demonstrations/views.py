@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from labeling.assignments import screen
@@ -62,7 +63,7 @@ def desk(
 def facts(slot: Slot) -> list[tuple[str, str]]:
     """What is known of the prompt."""
     prompt = slot.task.prompt
-    return [("Kind", prompt.get_kind_display()), *([("About", prompt.category)] if prompt.category else [])]
+    return [(_("Kind"), prompt.get_kind_display()), *([(_("About"), prompt.category)] if prompt.category else [])]
 
 
 def receive(request: ProjectRequest, slot: Slot) -> HttpResponse | None:
@@ -98,7 +99,10 @@ def problems(slot: Slot, draft: dict[str, Any]) -> dict[str, str]:
     number = len(checks_of(slot.guideline.body if slot.guideline else ""))
     left = number - len({at for at in draft["check"] if at.isdigit() and int(at) < number})
     if left:
-        found["check"] = f"{left} of {number} checks left: read them and tick each one that holds."
+        found["check"] = _("%(left)s of %(all)s checks left: read them and tick each one that holds.") % {
+            "left": left,
+            "all": number,
+        }
     return found
 
 

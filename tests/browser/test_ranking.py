@@ -92,6 +92,11 @@ def test_moving_tying_undoing_and_contradictions(open_work, project, labeler):
     page.locator("#resp-B").focus()
     press(page, "Shift+6")
     expect(page.locator("[data-note]")).to_contain_text("A is placed above")
+    press(page, "d")
+    expect(page.locator("[data-diffnote]")).to_have_text("Marked: words that C does not have.")
+    press(page, "v", "v")
+    expect(page.locator(".responses")).to_have_attribute("data-view", "one")
+    expect(page.locator(".resp:visible")).to_have_count(1)
     page.locator("[data-single-keys]").evaluate(
         "box => { box.checked = false; box.dispatchEvent(new Event('change')); }"
     )

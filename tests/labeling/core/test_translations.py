@@ -18,9 +18,7 @@ LANGUAGES = translations.languages()
 LATER = {
     "assignments",
     "checkpoints",
-    "comparisons",
     "datasets",
-    "demonstrations",
     "prompts",
     "quality",
     "rounds",
@@ -29,14 +27,11 @@ LATER = {
 LATER_FILES = {"invite.html", "invited.html", "people.html", "project_form.html"}
 LATER_SCRIPTS = {
     "chart.js",
-    "diff.js",
     "home.js",
     "live.js",
-    "rank.js",
     "regions.js",
     "review.js",
     "run.js",
-    "write.js",
 }
 TEMPLATES = [
     path

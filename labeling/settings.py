@@ -311,6 +311,7 @@ CELERY_BEAT_SCHEDULE = {
         "assignments.expire_leases",
         "quality.sample_reviews",
         "prompts.sweep",
+        "quality.sweep",
         "datasets.sweep",
         "runs.sweep",
         "rounds.sweep",

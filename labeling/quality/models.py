@@ -1,4 +1,4 @@
-"""Comparisons whose ranking is known, and reviews of submitted work."""
+"""Comparisons whose ranking is known, reviews of submitted work, scores of reward models, the quality page's stored figures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from labeling.comparisons.models import Comparison, Ranking
+from labeling.checkpoints.models import Checkpoint
+from labeling.comparisons.models import Comparison, Completion, Ranking
 from labeling.demonstrations.models import Demonstration
 from labeling.projects.models import Project
 from labeling.prompts.models import Prompt
@@ -132,3 +133,72 @@ class ReviewCursor(models.Model):
 
     def __str__(self) -> str:
         return f"reviews of project {self.project_id}"
+
+
+class RewardScore(models.Model):
+    """What a reward model thinks of a completion it was not trained on."""
+
+    completion = models.ForeignKey(Completion, on_delete=models.CASCADE, related_name="scores")
+    checkpoint = models.ForeignKey(Checkpoint, on_delete=models.CASCADE, related_name="scores")
+    score = models.FloatField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["completion", "checkpoint"], name="one_score_per_completion_and_checkpoint")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.completion_id}: {self.score:.3f}"
+
+
+class Summary(models.Model):
+    """The figures of one project's quality page, computed by the sweep from all its rankings."""
+
+    project = models.OneToOneField(Project, on_delete=models.CASCADE, related_name="quality_summary")
+    figures = models.JSONField()
+    basis = models.CharField(
+        max_length=200, help_text="Of what it was computed; another basis asks for another summary."
+    )
+    newest_ranking = models.BigIntegerField(default=0)
+    seconds = models.FloatField(help_text="How long it took; the next one waits for ten times as long.")
+    computed_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"quality of {self.project}"
+
+
+class WeeklyAgreement(models.Model):
+    """One labeler's agreement with all others in one week; `week` is its Monday. What a contractor sees of their own."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
+    labeler = models.ForeignKey(USER, on_delete=models.CASCADE, related_name="+")
+    week = models.DateField()
+    agreement = models.FloatField()
+    low = models.FloatField()
+    high = models.FloatField()
+    pairs = models.PositiveIntegerField()
+
+    class Meta:
+        ordering = ["week"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "labeler", "week"], name="one_agreement_per_labeler_and_week")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.labeler_id} in {self.week}: {self.agreement:.3f}"
+
+
+class Dispute(models.Model):
+    """How much the people who ranked one comparison differ: the share of pairs that two of them ordered differently."""
+
+    comparison = models.OneToOneField(Comparison, on_delete=models.CASCADE, related_name="dispute")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
+    round_number = models.PositiveIntegerField(null=True)
+    labelers = models.PositiveSmallIntegerField()
+    disagreement = models.FloatField()
+
+    class Meta:
+        indexes = [models.Index(fields=["project", "-disagreement", "-id"], name="dispute_list")]
+
+    def __str__(self) -> str:
+        return f"comparison {self.comparison_id}: {self.disagreement:.2f}"

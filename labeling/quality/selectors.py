@@ -1,193 +1,123 @@
-"""What labelers did, read for the quality page: the newest judgements of a project as plain rows."""
+"""What the quality page and others ask: stored figures, disputed comparisons, one person's own agreement."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from labeling.assignments.models import Skip
-from labeling.comparisons.models import RankedItem, Ranking
-from labeling.demonstrations.models import Demonstration
-from labeling.projects.models import Project
-from labeling.quality.agreement import among, tie_share
-from labeling.quality.intervals import Estimate, bootstrap
+from django.db.models import Count, Exists, Max, OuterRef, QuerySet
 
-NEWEST = 5000  # rankings looked at: enough for every interval, little enough for a page
+from labeling.assignments.models import Skip, TaskBatch
+from labeling.comparisons.models import Ranking
+from labeling.people.models import User
+from labeling.projects.models import Guideline, Membership, Project
+from labeling.quality.intervals import Estimate, Ratio
+from labeling.quality.measures import LABELERS
+from labeling.quality.models import ControlItem, Dispute, RewardScore, Summary, WeeklyAgreement
+from labeling.quality.reading import prompts_judged
+from labeling.quality.summary import Walk
+
+AT_ONCE = 200  # rankings of which a summary is computed while somebody waits
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """One current ranking: who gave which places in which comparison."""
+class Report:
+    """The figures, and how true they still are. `computed_at` None: just now, for the one who looks."""
 
-    comparison_id: int
-    round_number: int | None
-    labeler_id: int
-    labeler: str
-    active_seconds: int
-    ranks: dict[int, int]
+    figures: dict[str, Any] | None
+    computed_at: datetime | None = None
+    rankings: int = 0  # that the project has now
+    newer: int = 0  # of them, came in after the figures
 
 
-@dataclass
-class Tally:
-    """Work of one round or one labeler, as it is counted up."""
-
-    name: str
-    rankings: int = 0
-    demonstrations: int = 0
-    skips: int = 0
-    ties: int = 0
-    pairs: int = 0
-    seconds: list[int] = field(default_factory=list)
-    agreement: Estimate | None = None
-
-    @property
-    def skip_rate(self) -> float | None:
-        """Skips among everything that was handed out and finished."""
-        seen = self.skips + self.rankings + self.demonstrations
-        return self.skips / seen if seen else None
-
-    @property
-    def tie_rate(self) -> float | None:
-        """Pairs put on one place."""
-        return self.ties / self.pairs if self.pairs else None
-
-    @property
-    def skip_percent(self) -> float:
-        """For the page."""
-        return 100 * (self.skip_rate or 0.0)
-
-    @property
-    def tie_percent(self) -> float:
-        """For the page."""
-        return 100 * (self.tie_rate or 0.0)
-
-    @property
-    def median_seconds(self) -> float | None:
-        """The middle active time of one judgement."""
-        if not self.seconds:
-            return None
-        ordered, middle = sorted(self.seconds), len(self.seconds) // 2
-        return float(ordered[middle]) if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+def report(project: Project) -> Report:
+    """The stored summary; of a small project without a true one, figures computed on the spot. None while the sweep is due."""
+    stored = Summary.objects.filter(project=project).first()
+    rankings = Ranking.objects.filter(project=project, late=False)
+    if stored and stored.basis == basis(project):
+        return Report(stored.figures, stored.computed_at, stored.figures["all"]["rankings"])
+    count = rankings.count()
+    if count <= AT_ONCE:
+        return Report(walk(project).figures(skips(project)), rankings=count)
+    if stored is None:
+        return Report(None, rankings=count)
+    newer = rankings.filter(pk__gt=stored.newest_ranking).count()
+    return Report(stored.figures, stored.computed_at, count, newer)
 
 
-def judgements(project: Project, *, round_number: int | None = None, limit: int = NEWEST) -> list[Judgement]:
-    """The newest current rankings of `project`, of one round where `round_number` is given."""
-    rows = Ranking.objects.filter(project=project, superseded_by=None, late=False)
-    if round_number is not None:
-        rows = rows.filter(comparison__task__round_number=round_number)
-    found = list(
-        rows.order_by("-id").values_list(
-            "id",
-            "comparison_id",
-            "comparison__task__round_number",
-            "labeler_id",
-            "labeler__name",
-            "labeler__email",
-            "active_seconds",
-        )[:limit]
-    )
-    ranks: dict[int, dict[int, int]] = defaultdict(dict)
-    places = RankedItem.objects.filter(ranking_id__in=[row[0] for row in found])
-    for ranking, completion, rank in places.values_list("ranking_id", "completion_id", "rank"):
-        ranks[ranking][completion] = rank
-    return [
-        Judgement(comparison, number, labeler, name or email, seconds, ranks[pk])
-        for pk, comparison, number, labeler, name, email, seconds in found
-    ]
-
-
-def agreement_of(rows: Iterable[Judgement]) -> Estimate | None:
-    """Labeler–labeler agreement over all comparisons that two or more people ranked; resampled by comparison."""
-    return bootstrap(
-        [
-            (sum(agreed for agreed, _ in found.values()), sum(pairs for _, pairs in found.values()))
-            for found in (among(ranks) for ranks in _by_comparison(rows).values())
-        ]
-    )
-
-
-def agreement_between(rows: Iterable[Judgement]) -> list[dict[str, Any]]:
-    """One row for each two labelers who share comparisons: names, agreement; most pairs first."""
-    rows = list(rows)
-    names = {row.labeler_id: row.labeler for row in rows}
-    groups: dict[tuple[int, int], list[tuple[float, int]]] = defaultdict(list)
-    for ranks in _by_comparison(rows).values():
-        for both, found in among(ranks).items():
-            groups[both].append(found)
-    table = [
-        {"one": names[one], "other": names[other], "agreement": bootstrap(found, resamples=500)}
-        for (one, other), found in groups.items()
-    ]
-    return sorted(table, key=lambda row: (-row["agreement"].cases, row["one"], row["other"]))
-
-
-def by_round(project: Project, rows: list[Judgement]) -> list[tuple[int | None, Tally]]:
-    """(round, tally), the newest round first; None is work made outside a round."""
-    tallies: dict[int | None, Tally] = {}
-
-    def tally(number: int | None) -> Tally:
-        return tallies.setdefault(number, Tally(f"Round {number}" if number is not None else "Outside a round"))
-
-    groups: dict[int | None, list[Judgement]] = defaultdict(list)
-    for row in rows:
-        groups[row.round_number].append(row)
-        _count(tally(row.round_number), row)
-    for number, same in groups.items():
-        tally(number).agreement = agreement_of(same)
-    for number, seconds in _demonstrations(project).values_list("task__round_number", "active_seconds"):
-        tally(number).demonstrations += 1
-        tally(number).seconds.append(seconds)
-    for number, skips in Counter(_skips(project).values_list("task__round_number", flat=True)).items():
-        tally(number).skips = skips
-    return sorted(tallies.items(), key=lambda item: -1 if item[0] is None else item[0], reverse=True)
-
-
-def by_labeler(project: Project, rows: list[Judgement]) -> list[Tally]:
-    """One tally per labeler, by name, with the agreement between them and everybody else."""
-    tallies: dict[int, Tally] = {}
-    for row in rows:
-        _count(tallies.setdefault(row.labeler_id, Tally(row.labeler)), row)
-    work = _demonstrations(project).values_list("labeler_id", "labeler__name", "labeler__email", "active_seconds")
-    for labeler, name, email, seconds in work:
-        tally = tallies.setdefault(labeler, Tally(name or email))
-        tally.demonstrations += 1
-        tally.seconds.append(seconds)
-    for labeler, skips in Counter(_skips(project).values_list("labeler_id", flat=True)).items():
-        if labeler in tallies:
-            tallies[labeler].skips = skips
-    groups: dict[int, list[tuple[float, int]]] = defaultdict(list)
-    for ranks in _by_comparison(rows).values():
-        found = among(ranks)
-        for labeler in ranks:
-            mine = [value for both, value in found.items() if labeler in both]
-            groups[labeler].append((sum(agreed for agreed, _ in mine), sum(pairs for _, pairs in mine)))
-    for labeler, tally in tallies.items():
-        tally.agreement = bootstrap(groups[labeler], resamples=500)
-    return sorted(tallies.values(), key=lambda tally: tally.name)
-
-
-def _by_comparison(rows: Iterable[Judgement]) -> dict[int, dict[int, dict[int, int]]]:
-    """{comparison: {labeler: ranks}}."""
-    found: dict[int, dict[int, dict[int, int]]] = defaultdict(dict)
-    for row in rows:
-        found[row.comparison_id][row.labeler_id] = row.ranks
+def walk(project: Project) -> Walk:
+    """All that people judged in a project, counted up."""
+    found = Walk()
+    for prompt in prompts_judged(project):
+        found.take(prompt)
     return found
 
 
-def _count(tally: Tally, row: Judgement) -> None:
-    ties, pairs = tie_share(row.ranks)
-    tally.rankings += 1
-    tally.ties += ties
-    tally.pairs += pairs
-    tally.seconds.append(row.active_seconds)
+def basis(project: Project) -> str:
+    """What the figures rest on, in a few words: they are true as long as this stays the same."""
+
+    def seen(rows: QuerySet[Any]) -> str:
+        found = rows.aggregate(n=Count("pk"), last=Max("pk"))
+        return f"{found['n']}:{found['last'] or 0}"
+
+    roles = Membership.objects.filter(project=project).order_by("role").values_list("role").annotate(n=Count("pk"))
+    parts = [
+        seen(Ranking.objects.filter(project=project)),
+        seen(ControlItem.objects.filter(comparison__task__project=project)),
+        seen(RewardScore.objects.filter(checkpoint__project=project)),
+        seen(Skip.objects.filter(task__project=project)),
+        ",".join(f"{role}{n}" for role, n in roles),
+    ]
+    return " ".join(parts)
 
 
-def _demonstrations(project: Project) -> Any:
-    rows = Demonstration.objects.filter(project=project, superseded_by=None, late=False).order_by("-id")
-    return rows.filter(pk__in=rows.values("pk")[:NEWEST])
+def agreement(project: Project) -> Estimate | None:
+    """Labeler–labeler agreement over everything, computed now; resamples prompts."""
+    ratio: Ratio = walk(project).measures.parts["all",].agreement[LABELERS]
+    return ratio.estimate()
 
 
-def _skips(project: Project) -> Any:
-    return Skip.objects.filter(task__project=project).order_by("-id")
+def own_agreement(*, user: User, project: Project) -> list[WeeklyAgreement]:
+    """One person's agreement with all others by week, the oldest first, as of the last sweep."""
+    return list(WeeklyAgreement.objects.filter(project=project, labeler=user))
+
+
+def disputes(
+    *, project: Project, round_number: int | None = None, version: int | None = None, labeler: int | None = None,
+    purpose: str = "", at_least: int = 2,
+) -> QuerySet[Dispute]:  # fmt: skip
+    """Comparisons people differ on; page them by `disagreement`. Each filter narrows: what a labeler ranked, under a version."""
+    rows = Dispute.objects.filter(project=project, disagreement__gt=0, labelers__gte=at_least)
+    if round_number is not None:
+        rows = rows.filter(round_number=round_number)
+    if purpose:
+        rows = rows.filter(comparison__purpose=purpose)
+    if version is not None or labeler is not None:
+        ranked = Ranking.objects.filter(comparison=OuterRef("comparison"), late=False)
+        ranked = ranked.filter(guideline__version=version) if version is not None else ranked
+        ranked = ranked.filter(labeler=labeler) if labeler is not None else ranked
+        rows = rows.filter(Exists(ranked))
+    return rows.select_related("comparison__task__prompt")
+
+
+def skips(project: Project) -> dict[int, int]:
+    """{labeler: tasks they passed on}; of ranking tasks."""
+    rows = Skip.objects.filter(task__project=project, task__kind="comparison").order_by()
+    return dict(rows.values_list("labeler").annotate(n=Count("pk")))
+
+
+def names(project: Project, ids: list[int]) -> dict[int, str]:
+    """What people are called."""
+    rows = User.objects.filter(pk__in=ids).values_list("pk", "name", "email")
+    return {pk: name or email for pk, name, email in rows}
+
+
+def dispute_choices(project: Project) -> tuple[list[int], list[int], list[tuple[int, str]]]:
+    """What disputes can be filtered by: rounds and guideline versions, newest first; people who rank, by name."""
+    rounds = TaskBatch.objects.filter(project=project, round_number__isnull=False).order_by("-round_number")
+    versions = Guideline.objects.filter(project=project, version__gt=0).values_list("version", flat=True)
+    people = Membership.objects.filter(project=project).select_related("user")
+    named = sorted(((place.user_id, str(place.user)) for place in people), key=lambda row: row[1].lower())
+    numbers = [number for number in rounds.values_list("round_number", flat=True).distinct() if number is not None]
+    return numbers, list(versions), named

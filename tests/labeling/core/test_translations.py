@@ -20,7 +20,6 @@ LATER = {
     "checkpoints",
     "datasets",
     "prompts",
-    "quality",
     "rounds",
     "runs",
 }

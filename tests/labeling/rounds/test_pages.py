@@ -252,7 +252,7 @@ def test_the_quality_page_shows_agreement(admin, loop):
     loop.until(State.COMPARISONS)
     loop.label()
     said = page(admin, "quality", loop)
-    assert "18 pairs in 3 comparisons" in said
+    assert "18 pairs on 3 prompts" in said
     assert "Round 1" in said
     for labeler in loop.labelers:
         assert labeler.user.name in said

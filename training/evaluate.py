@@ -26,6 +26,7 @@ from training.backbone import Backbone, load_backbone
 from training.checkpointing import kept_part
 from training.configs import EvaluateConfig
 from training.contracts import CompletionRecord, ContractError, PromptRecord, RankingRecord, canonical_json
+from training.held_out import write_scores
 from training.records import prompt_rows, ranking_rows
 from training.reward_model import RewardModel, load_reward
 from training.sampling import Decoding, Sampled, answer_text, generate, row_seed
@@ -54,8 +55,7 @@ def train(session: Session) -> Metrics:
             session.input("reward"), device=session.device, dtype=session.dtype, micro_tokens=MICRO_TOKENS
         )
     if rankings and reward:
-        judge = reward
-        report["reward"] = kept_part(session.run_dir, "reward", lambda: judge_reward(session, judge, rankings))
+        report["reward"] = judge_reward(session, reward, rankings)
         session.log(1, **numbers_of("reward", report["reward"]))
     if prompts:
         report |= judge_policy(session, reward, prompts, done=bool(rankings), parts=parts)
@@ -76,10 +76,13 @@ def numbers_of(part: str, row: dict[str, Any], *, intervals: bool = False) -> di
 
 
 def judge_reward(session: Session, reward: RewardModel, records: Sequence[RankingRecord]) -> dict[str, Any]:
-    """Accuracy (ties in score count ½) with interval, calibration and the rest of `agreement`."""
+    """Accuracy (ties in score count ½) with interval, calibration and the rest of `agreement`; held-out scores are kept."""
     config: EvaluateConfig = session.config
     rows = ranking_rows(records, reward.backbone.tokenizer, min(config.max_tokens, reward.backbone.context_length))
-    scores = distributed.in_shares(rows, [row.longest * len(row.completions) for row in rows], reward.score_rankings)
+    sizes = [row.longest * len(row.completions) for row in rows]
+    scores = kept_part(session.run_dir, "scores", lambda: distributed.in_shares(rows, sizes, reward.score_rankings))
+    if session.writes and config.split != "train":
+        write_scores(session.staging, rows, scores)
     return agreement(scores, rows, seed=session.spec.seed)
 
 

@@ -15,6 +15,7 @@ from training.agreement import agreement, flat_numbers
 from training.batches import packed_length
 from training.configs import RewardConfig
 from training.contracts import write_atomic
+from training.held_out import write_scores
 from training.records import RankingRow
 from training.reward_data import RewardData
 from training.reward_ensemble import RewardEnsemble, build_ensemble
@@ -28,9 +29,15 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    session: Session, model: RewardModel, rows: Sequence[RankingRow], *, step: int, split: str = "valid"
+    session: Session,
+    model: RewardModel,
+    rows: Sequence[RankingRow],
+    *,
+    step: int,
+    split: str = "valid",
+    keep: bool = False,
 ) -> dict[str, Any]:
-    """Agreement with held-out rankings, logged under `split`."""
+    """Agreement with held-out rankings, logged under `split`; with `keep` the scores go into the staging folder."""
 
     def score(chosen: Sequence[RankingRow]) -> list[list[float]]:
         return model.score_rankings(chosen, pack=session.config.pack)
@@ -39,6 +46,8 @@ def evaluate(
         alone = model.features is not None  # kept states are wanted on every rank
         scores = score(rows) if alone else distributed.in_shares(rows, [packed_length(row) for row in rows], score)
     report = agreement(scores, rows, seed=session.spec.seed)
+    if keep and session.writes:
+        write_scores(session.staging, rows, scores)
     if report["pairs"]:
         names = {"log_loss": "loss", "accuracy": "accuracy", "ece": "ece", "corr_length": "corr_length"}
         session.log(step, split, **{f"reward/{shown}": report[name] for name, shown in names.items()})
@@ -53,7 +62,7 @@ def publish(
     kept: dict[str, Any],
     shelf: Shelf | None,
 ) -> Metrics:
-    """Write the reward and agreement.json into the session's staging folder; return the run's metrics."""
+    """Write the reward, agreement.json and scores.jsonl into the session's staging folder; return the run's metrics."""
     config: RewardConfig = session.config
     seed, step = session.spec.seed, trials[-1].last + kept.get("iterations", 0)
     chosen = shelf.ordered(kept["trials"], kept["shelf"]) if shelf else [(0, {})]
@@ -62,7 +71,7 @@ def publish(
         shelf.put_back(chosen[0][1])
     if config.members > 1:
         model = build_ensemble(model, [weights for _, weights in chosen], config, answers)
-    report = evaluate(session, model, data.valid, step=step)
+    report = evaluate(session, model, data.valid, step=step, keep=True)
     scale = set_scale(model, data.rows, data.shown, config, seed=seed)
     numbers = [number for number, _ in chosen]
     table = {

@@ -14,9 +14,10 @@ from django.db.models.functions import Now
 from labeling.checkpoints import services as checkpoints
 from labeling.checkpoints.models import Checkpoint
 from labeling.comparisons import services as comparisons
+from labeling.quality import services as quality
 from labeling.runs import directory, ending, fencing
 from labeling.runs.models import Run
-from training.contracts import NEEDS, Kind, Result, read_records, verify_manifest
+from training.contracts import NEEDS, Kind, Result, read_jsonl, read_records, verify_manifest
 
 log = logging.getLogger(__name__)
 CHECKPOINTS = tuple(Checkpoint.Kind.values)
@@ -51,10 +52,13 @@ def enter(run: Run, folder: Path, result: Result, manifest: dict[str, Any]) -> R
     output = None
     if writes in CHECKPOINTS:
         output = register(run, writes, result, manifest)
+        keep_scores(run, folder, output)
     elif writes == "completions":
         said["completions"] = store_completions(run, folder)
     else:
         said["report"] = json.loads((folder / "output" / "report.json").read_text(encoding="utf-8"))
+        used = run.inputs.filter(role="reward").select_related("checkpoint").first()
+        keep_scores(run, folder, used.checkpoint if used else None)
     ending.wake_others()
     state = Run.State.RUNNING if run.state == Run.State.STARTING else ""
     if state:  # the announcement was lost; a run passes through every state
@@ -86,6 +90,15 @@ def register(run: Run, kind: str, result: Result, manifest: dict[str, Any]) -> C
         bytes=sum(int(entry["size"]) for entry in manifest["files"]),
         metrics=result.metrics,
     )
+
+
+def keep_scores(run: Run, folder: Path, reward: Checkpoint | None) -> int:
+    """Hand what a reward model said of held-out rankings to quality; returns of how many completions."""
+    path = folder / "output" / "scores.jsonl"
+    if reward is None or not path.is_file():
+        return 0
+    scores = quality.scores_by_completion(run.project, read_jsonl(path))
+    return quality.store_scores(checkpoint=reward, scores=scores)
 
 
 def store_completions(run: Run, folder: Path) -> int:

@@ -89,6 +89,9 @@ def test_a_reward_model_is_judged_by_held_out_rankings(tmp_path, tiny_dir, rewar
     assert {"low", "high", "predicted", "observed", "pairs"} == set(found["calibration"][0])
     assert not (folder / "output" / "completions.jsonl").exists()
     assert Result.read(folder).metrics["reward/accuracy"] == expected["accuracy"]
+    kept = lines(folder / "output" / "scores.jsonl")
+    assert [row["id"] for row in kept] == [row.id for row in rows]
+    assert [row["scores"] for row in kept] == [pytest.approx(own) for own in reward.score_rankings(rows)]
 
 
 def test_a_policy_alone_is_described(tmp_path, tiny_dir):

@@ -109,6 +109,9 @@ def test_the_published_numbers_are_those_of_the_loaded_ensemble(kind: str, tmp_p
     expected = mean_N - 2.0 * (scores_MN - mean_N).square().mean(0)
     torch.testing.assert_close(model.score(ANSWERS, raw=True), expected, rtol=0, atol=1e-5)
     assert (model.bias, model.gain) == (metrics["bias"], metrics["gain"])
+    held = [json.loads(line) for line in (run / "output" / "scores.jsonl").read_text().splitlines()]
+    assert len(held) == metrics["valid_rows"] > 0
+    assert sum(len(row["scores"]) for row in held) >= 2 * len(held)
 
 
 def test_the_mean_of_heads_is_the_published_head(tmp_path: Path, tiny_dir: Path) -> None:

@@ -13,6 +13,7 @@ from labeling.assignments import claim, skip
 from labeling.assignments.models import Skip, Slot
 from labeling.comparisons import services as comparisons
 from labeling.comparisons.models import Completion
+from labeling.comparisons.selectors import shown
 from labeling.core.errors import BadInput
 from labeling.demonstrations import services as demonstrations
 from labeling.people.models import User
@@ -33,6 +34,8 @@ class Temperament:
     seconds: float = 0.0  # median active time reported with a piece of work; 0 = what it really took
     disagreement: float = 0.1  # each weight of the preference is the labeler's own: times 1 ± up to this share
     carelessness: float = 0.0  # share of rankings that are drawn by lot
+    place_pull: float = 0.0  # added to the completion shown first, less to the next, nothing to the last
+    length_pull: float = 0.0  # added to the longest completion, less to the next, nothing to the shortest
 
 
 @dataclass
@@ -85,7 +88,7 @@ class SimulatedLabeler:
 
     def rank(self, slot: Slot) -> None:
         """Rank the completions of a comparison and rate each from 1 to 7."""
-        rows = list(slot.task.comparison.completions.order_by("id"))
+        rows = list(shown(slot).values())
         likings = self.likings(text_of(slot.task.prompt), rows)
         comparisons.submit_ranking(
             slot_id=slot.public_id,
@@ -104,15 +107,25 @@ class SimulatedLabeler:
         return round(time.monotonic() - self.began)
 
     def likings(self, prompt: str, rows: Sequence[Completion]) -> dict[int, float]:
-        """How much this labeler likes each completion just now, noise and carelessness included."""
+        """How much this labeler likes each completion just now, in the order shown: noise, carelessness and pulls included."""
+        drawn = sorted(rows, key=lambda row: row.pk)  # the same draws whatever the order shown
         if self.generator.random() < self.temperament.carelessness:
-            return {row.pk: self.generator.uniform(0.0, BEST) for row in rows}
-        found = {}
-        for row in rows:
-            traits = preference.traits(prompt, row.text, row.finish_reason == "stop")
-            liking = sum(self.weights[name] * value for name, value in traits.items())
-            found[row.pk] = liking + self.temperament.noise * preference.gumbel(self.generator)
+            found = {row.pk: self.generator.uniform(0.0, BEST) for row in drawn}
+        else:
+            found = {
+                row.pk: self.taste(prompt, row) + self.temperament.noise * preference.gumbel(self.generator)
+                for row in drawn
+            }
+        by_length = sorted(rows, key=lambda row: -len(row.text))
+        for order, pull in ((rows, self.temperament.place_pull), (by_length, self.temperament.length_pull)):
+            for at, row in enumerate(order):
+                found[row.pk] += pull * (len(order) - 1 - at) / max(1, len(order) - 1)
         return found
+
+    def taste(self, prompt: str, row: Completion) -> float:
+        """How much this labeler likes a completion before noise and pulls."""
+        traits = preference.traits(prompt, row.text, row.finish_reason == "stop")
+        return sum(self.weights[name] * value for name, value in traits.items())
 
     def tiers(self, likings: Mapping[int, float]) -> list[list[int]]:
         """Completions best first; one that comes closer than `tie` to the last of a tier joins it."""
@@ -169,7 +182,7 @@ def work_through(
 
 def check_temperament(temperament: Temperament) -> Temperament:
     """The same, if every setting is in its bounds; raises BadInput naming the one that is not."""
-    for name in ("noise", "tie", "per_minute", "seconds"):
+    for name in ("noise", "tie", "per_minute", "seconds", "place_pull", "length_pull"):
         if not 0.0 <= getattr(temperament, name) < 1e6:
             raise BadInput("Must be a number of at least 0.", field=name)
     for name in ("carelessness", "disagreement"):

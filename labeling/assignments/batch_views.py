@@ -65,7 +65,7 @@ def batch_new(request: ProjectRequest, slug: str) -> HttpResponse:
             form.add_error(problem.field if problem.field in form.fields else None, problem.detail)
             valid = False
         else:
-            messages.success(request, f"Created {made.tasks.count()} tasks.")
+            messages.success(request, _("Created %(count)s tasks.") % {"count": made.tasks.count()})
             return redirect("batch", slug, made.public_id)
     context = {"kind": kind, "form": form, "plan": form.plan() if valid else None, "said": lists_of(said)}
     return render(request, "assignments/batch_new.html", context, status=400 if form.errors else 200)
@@ -146,7 +146,7 @@ def confirm(
 def resume(request: ProjectRequest, slug: str, batch: UUID) -> HttpResponse:
     """Hand out again."""
     number = services.resume_batch(selectors.one_batch(project=request.project, public_id=batch), by=request.user)
-    messages.success(request, f"{number} tasks are handed out again.")
+    messages.success(request, _("%(number)s tasks are handed out again.") % {"number": number})
     return redirect("batch", slug, batch)
 
 
@@ -157,18 +157,27 @@ def withdraw(request: ProjectRequest, slug: str, batch: UUID) -> HttpResponse:
     found = selectors.one_batch(project=request.project, public_id=batch)
     if request.method == "POST":
         gone = services.withdraw_batch(found, by=request.user)
-        messages.success(request, f"{gone['tasks']} tasks withdrawn, {gone['slots']} judgements no longer wanted.")
+        messages.success(
+            request,
+            _("%(tasks)s tasks withdrawn, %(slots)s judgements no longer wanted.")
+            % {"tasks": gone["tasks"], "slots": gone["slots"]},
+        )
         return redirect("batch", slug, batch)
     slots, tasks = selectors.slot_counts([found])[found.pk], selectors.task_counts(found)
     context = {
-        "title": f"Withdraw “{found.title}”?",
+        "title": _("Withdraw “%(title)s”?") % {"title": found.title},
         "facts": [
-            f"{tasks['open'] + tasks['paused']} tasks that are not done will be withdrawn for good.",
-            f"{slots['open'] + slots['paused']} judgements that nobody has begun will not be asked for.",
-            f"{slots['leased']} people are working on one right now; their drafts are kept, and what they still send is stored as late.",
-            f"{slots['submitted']} submitted judgements stay as they are.",
+            _("%(paused)s tasks that are not done will be withdrawn for good.")
+            % {"paused": tasks["open"] + tasks["paused"]},
+            _("%(paused)s judgements that nobody has begun will not be asked for.")
+            % {"paused": slots["open"] + slots["paused"]},
+            _(
+                "%(leased)s people are working on one right now; their drafts are kept, and what they still send is stored as late."
+            )
+            % {"leased": slots["leased"]},
+            _("%(submitted)s submitted judgements stay as they are.") % {"submitted": slots["submitted"]},
         ],
-        "action": "Withdraw",
+        "action": _("Withdraw"),
         "back": f"/p/{slug}/tasks/{batch}/",
         "danger": True,
     }

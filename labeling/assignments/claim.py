@@ -6,6 +6,7 @@ import random
 from typing import Any
 
 from django.db import connection, transaction
+from django.utils.translation import gettext as _
 
 from labeling.assignments import kinds as registry
 from labeling.assignments import leases, qualifying
@@ -85,23 +86,27 @@ def check_may_work(*, project: Project, labeler: User) -> Membership:
     """Lock this person's membership, so that their claims run one after another; NotAllowed unless they may work now."""
     found = Membership.objects.select_for_update(no_key=True).filter(project=project, user=labeler).first()
     if found is None or found.role != Role.CONTRACTOR:
-        raise NotAllowed("Only contractors of this project are given work.", code="not_a_contractor")
+        raise NotAllowed(_("Only contractors of this project are given work."), code="not_a_contractor")
     is_screened = found.state == Membership.State.QUALIFYING and screens(project)
     if found.state != Membership.State.ACTIVE and not is_screened:
         reason = f" ({found.paused_reason})" if found.paused_reason else ""
         raise NotAllowed(
-            f"Your membership is {found.get_state_display().lower()}{reason}: ask an admin of the project.",
+            _("Your membership is %(state)s%(reason)s: ask an admin of the project.")
+            % {"state": found.get_state_display().lower(), "reason": reason},
             code="not_active",
         )
     if Project.objects.filter(pk=project.pk, is_paused=True).exists():
-        raise NotAllowed("The project is paused: no new work is handed out until an admin resumes it.", code="paused")
+        raise NotAllowed(
+            _("The project is paused: no new work is handed out until an admin resumes it."), code="paused"
+        )
     if projects.current_guideline(project) is None:
         raise NotAllowed(
-            "The project has no published guideline yet: work starts once an admin publishes one.", code="no_guideline"
+            _("The project has no published guideline yet: work starts once an admin publishes one."),
+            code="no_guideline",
         )
     if not projects.has_accepted(labeler, project):
         raise NotAllowed(
-            "Read and accept the current guideline first; then work is handed out.", code="guideline_required"
+            _("Read and accept the current guideline first; then work is handed out."), code="guideline_required"
         )
     return found
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django import forms
 from django.http import QueryDict
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from labeling.assignments.models import Skip, TaskBatch
@@ -28,10 +29,13 @@ class SkipForm(forms.Form):
     reason = forms.ChoiceField(
         choices=Skip.Reason.choices,
         widget=forms.RadioSelect,
-        error_messages={"required": "Choose a reason for skipping."},
+        error_messages={"required": _("Choose a reason for skipping.")},
     )
     note = forms.CharField(
-        max_length=MAX_NOTE, required=False, widget=forms.Textarea(attrs={"rows": 2}), label="Anything to add?"
+        max_length=MAX_NOTE,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        label=_("Anything to add?"),
     )
 
 
@@ -44,21 +48,29 @@ class PriorityForm(forms.Form):
 class BatchForm(forms.Form):
     """What every kind's batch form has: which prompts, how often, how urgent. Each kind adds `plan` and `create`."""
 
-    title = forms.CharField(max_length=120, required=False, help_text="Empty: how many of what.")
+    title = forms.CharField(max_length=120, required=False, help_text=_("Empty: how many of what."))
     split = forms.ChoiceField(choices=Prompt.Split.choices, initial=Prompt.Split.TRAIN)
     category = forms.ChoiceField(required=False)
     limit = forms.IntegerField(
-        min_value=1, max_value=MAX_PROMPTS, required=False, label="At most", help_text="Prompts; the oldest come first."
+        min_value=1,
+        max_value=MAX_PROMPTS,
+        required=False,
+        label=_("At most"),
+        help_text=_("Prompts; the oldest come first."),
     )
     overlap = forms.IntegerField(
         min_value=1,
         max_value=MAX_OVERLAP,
         required=False,
-        label="Judgements per task",
-        help_text="By different people.",
+        label=_("Judgements per task"),
+        help_text=_("By different people."),
     )
     priority = forms.IntegerField(
-        min_value=-MAX_PRIORITY, max_value=MAX_PRIORITY, required=False, initial=0, help_text="Higher comes first."
+        min_value=-MAX_PRIORITY,
+        max_value=MAX_PRIORITY,
+        required=False,
+        initial=0,
+        help_text=_("Higher comes first."),
     )
 
     def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
@@ -92,5 +104,7 @@ def hidden_fields(post: QueryDict) -> tuple[UUID, UUID, int]:
         token, submission = UUID(post.get("token", "")), UUID(post.get("submission", ""))
         seconds = int(post.get("active_seconds") or 0)
     except ValueError as problem:
-        raise BadInput("The page's hidden fields are damaged: reload the page; your draft is kept.") from problem
+        raise BadInput(
+            gettext("The page's hidden fields are damaged: reload the page; your draft is kept.")
+        ) from problem
     return token, submission, max(seconds, 0)

@@ -90,7 +90,7 @@ def _store_revision_draft(
 ) -> Slot:
     slot = get_locked(slot_id)
     if slot.labeler_id != labeler.pk or slot.state != Slot.State.SUBMITTED:
-        raise NotFound("There is no such submitted task among yours.")
+        raise NotFound(_("There is no such submitted task among yours."))
     if slot.lease_token != token:
         raise Conflict(_("You have opened this task anew in another tab: go on there, or reload this page."))
     check_base(slot, draft=draft, base=base)
@@ -102,18 +102,18 @@ def _store_revision_draft(
 def check_draft(draft: object) -> None:
     """BadInput unless `draft` is an object of a sane size."""
     if not isinstance(draft, dict):
-        raise BadInput("A draft must be an object of field names and values.", field="draft")
+        raise BadInput(_("A draft must be an object of field names and values."), field="draft")
     for value in draft.values():
         if not all(isinstance(part, str) for part in (value if isinstance(value, list) else [value])):
-            raise BadInput("Every value of a draft must be text or a list of texts.", field="draft")
+            raise BadInput(_("Every value of a draft must be text or a list of texts."), field="draft")
     if len(json.dumps(draft)) > MAX_DRAFT_BYTES:
-        raise BadInput("The draft is larger than 512 KiB: shorten it.", field="draft")
+        raise BadInput(_("The draft is larger than 512 KiB: shorten it."), field="draft")
 
 
 def check_seconds(value: object) -> int:
     """Active time as a whole number of seconds, at most a day; BadInput for anything that is not a count."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise BadInput("Active time must be a whole number of seconds.", field="active_seconds")
+        raise BadInput(_("Active time must be a whole number of seconds."), field="active_seconds")
     return min(value, MAX_ACTIVE_SECONDS)
 
 
@@ -140,7 +140,7 @@ def _store_draft(
         keep(slot=slot, labeler=labeler, draft=draft)
         return None
     else:
-        raise NotFound("There is no such task among yours.")
+        raise NotFound(_("There is no such task among yours."))
     slot.draft, slot.draft_saved_at = draft, db_now()
     slot.active_seconds = max(slot.active_seconds, active_seconds)
     slot.lease_expires_at = lease_end(slot.project)
@@ -153,7 +153,7 @@ def get_locked(slot_id: UUID) -> Slot:
     slots = Slot.objects.select_for_update(of=("self",)).select_related("task__prompt", "project")
     slot = slots.filter(public_id=slot_id).first()
     if slot is None:
-        raise NotFound("There is no such task.")
+        raise NotFound(_("There is no such task."))
     return slot
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import ProtectedError, RestrictedError
+from django.utils.translation import gettext as _
 
 from labeling.assignments import kinds, leases, submit
 from labeling.assignments.models import Slot, Task
@@ -28,19 +29,19 @@ def recall_slot(*, slot_id: UUID, labeler: User) -> Slot:
     """
     project_id = Slot.objects.filter(public_id=slot_id, labeler=labeler).values_list("project_id", flat=True).first()
     if project_id is None:
-        raise NotFound("There is no such task among yours.")
+        raise NotFound(_("There is no such task among yours."))
     list(Membership.objects.select_for_update(no_key=True).filter(project=project_id, user=labeler))
     slot = submit.lock(slot_id=slot_id)
     if slot.state == Slot.State.LEASED and slot.labeler_id == labeler.pk:
         return slot
     if slot.state != Slot.State.SUBMITTED or slot.labeler_id != labeler.pk or slot.submitted_at is None:
-        raise Conflict("This work cannot be taken back.")
+        raise Conflict(_("This work cannot be taken back."))
     if (db_now() - slot.submitted_at).total_seconds() > ALLOWED_SECONDS:
-        raise Conflict("It is too late to take this back.")
+        raise Conflict(_("It is too late to take this back."))
     try:
         draft = kinds.named(slot.kind).recall(slot)
     except (ProtectedError, RestrictedError) as problem:
-        raise Conflict("It is too late to take this back: it is already part of a dataset.") from problem
+        raise Conflict(_("It is too late to take this back: it is already part of a dataset.")) from problem
     if held := leases.live_lease(project=slot.project, labeler=labeler):
         leases.release(held, by=labeler)
     if slot.task.state == Task.State.DONE:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db.models import Count, Exists, OuterRef, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from labeling.assignments import kinds
 from labeling.assignments.models import HIDDEN_PRIORITY, KeptDraft, Skip, Slot, Task, TaskBatch
@@ -35,7 +36,7 @@ def one_slot(*, project: Project, public_id: UUID) -> Slot:
     rows = Slot.objects.select_related("task__prompt", "project", "guideline")
     slot = rows.filter(project=project, public_id=public_id).first()
     if slot is None:
-        raise NotFound("There is no such task here.")
+        raise NotFound(_("There is no such task here."))
     return slot
 
 
@@ -119,7 +120,7 @@ def one_batch(*, project: Project, public_id: UUID) -> TaskBatch:
     """A batch of this project; NotFound otherwise."""
     batch = TaskBatch.objects.select_related("created_by").filter(project=project, public_id=public_id).first()
     if batch is None:
-        raise NotFound("There is no such batch of tasks here.")
+        raise NotFound(_("There is no such batch of tasks here."))
     return batch
 
 

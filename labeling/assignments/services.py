@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Max
+from django.utils.translation import gettext as _
 
 from labeling.assignments import kinds, leases
 from labeling.assignments.models import HIDDEN_PRIORITY, Slot, Task, TaskBatch
@@ -62,17 +63,24 @@ def create_tasks(
 def check_batch(*, project: Project, prompts: Sequence[Prompt], overlap: int, priority: int) -> None:
     """BadInput naming the field unless a batch of these can be created."""
     if not prompts:
-        raise BadInput("No prompt fits: there is nothing to create a task from.", field="prompts")
+        raise BadInput(_("No prompt fits: there is nothing to create a task from."), field="prompts")
     if not 1 <= overlap <= MAX_OVERLAP:
-        raise BadInput(f"Judgements per task must be from 1 to {MAX_OVERLAP}.", field="overlap")
+        raise BadInput(_("Judgements per task must be from 1 to %(most)s.") % {"most": MAX_OVERLAP}, field="overlap")
     if not -MAX_PRIORITY <= priority <= MAX_PRIORITY:
-        raise BadInput(f"Priority must be from -{MAX_PRIORITY} to {MAX_PRIORITY}.", field="priority")
+        raise BadInput(
+            _("Priority must be from -%(most)s to %(most)s.") % {"most": MAX_PRIORITY},
+            field="priority",
+        )
     for prompt in prompts:
         if prompt.project_id != project.pk:
-            raise BadInput(f"Prompt {prompt.public_id} belongs to another project.", field="prompts")
+            raise BadInput(
+                _("Prompt %(public_id)s belongs to another project.") % {"public_id": prompt.public_id}, field="prompts"
+            )
         if prompt.state not in {Prompt.State.ACTIVE, Prompt.State.BRIEF}:
             raise BadInput(
-                f"Prompt {prompt.public_id} is {prompt.state}: only active prompts get tasks.", field="prompts"
+                _("Prompt %(public_id)s is %(state)s: only active prompts get tasks.")
+                % {"public_id": prompt.public_id, "state": prompt.state},
+                field="prompts",
             )
 
 
@@ -112,7 +120,10 @@ def resume_batch(batch: TaskBatch, by: User | None) -> int:
 def prioritise_batch(batch: TaskBatch, *, priority: int, by: User | None) -> int:
     """Give what is not done yet another place in the queue, higher first; hidden controls stay hidden. Returns how many tasks."""
     if not -MAX_PRIORITY <= priority <= MAX_PRIORITY:
-        raise BadInput(f"Priority must be from -{MAX_PRIORITY} to {MAX_PRIORITY}.", field="priority")
+        raise BadInput(
+            _("Priority must be from -%(most)s to %(most)s.") % {"most": MAX_PRIORITY},
+            field="priority",
+        )
     chosen = _lock_tasks(batch, "open", "paused")
     changed = Task.objects.filter(pk__in=chosen).update(priority=priority)
     waiting = Slot.objects.filter(task__in=chosen, priority__gt=HIDDEN_PRIORITY)

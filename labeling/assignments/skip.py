@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from labeling.assignments import leases, submit
 from labeling.assignments.models import KeptDraft, Skip, Slot
@@ -18,9 +19,9 @@ MAX_NOTE = 500
 def skip_slot(*, slot_id: UUID, labeler: User, token: UUID, reason: str, note: str = "") -> Skip:
     """Give the slot to somebody else; repeating it changes nothing. Raises LeaseLost when the slot is not theirs (any more)."""
     if reason not in Skip.Reason.values:
-        raise BadInput("Choose a reason for skipping.", field="reason")
+        raise BadInput(_("Choose a reason for skipping."), field="reason")
     if len(note) > MAX_NOTE:
-        raise BadInput(f"The note may have at most {MAX_NOTE} characters.", field="note")
+        raise BadInput(_("The note may have at most %(most)s characters.") % {"most": MAX_NOTE}, field="note")
     slot = leases.get_locked(slot_id)
     if earlier := Skip.objects.filter(task=slot.task_id, labeler=labeler).first():
         return earlier

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+
 from labeling.assignments import leases
 from labeling.assignments.models import KeptDraft, Skip, Slot, Task
 from labeling.core import transitions
@@ -16,7 +18,7 @@ def lock(*, slot_id: UUID) -> Slot:
     """Lock the task, then the slot: two people who submit for one task, or one person who submits twice, go one by one."""
     task_id = Slot.objects.filter(public_id=slot_id).values_list("task_id", flat=True).first()
     if task_id is None:
-        raise NotFound("There is no such task.")
+        raise NotFound(_("There is no such task."))
     list(Task.objects.select_for_update(no_key=True).filter(pk=task_id))
     return leases.get_locked(slot_id)
 
@@ -29,14 +31,14 @@ def is_late(*, slot: Slot, labeler: User, token: UUID) -> bool:
     if slot.labeler_id == labeler.pk and slot.state == Slot.State.LEASED:
         return False
     if slot.labeler_id == labeler.pk and slot.state == Slot.State.SUBMITTED:
-        raise Conflict("You have already submitted this task.")
+        raise Conflict(_("You have already submitted this task."))
     if Skip.objects.filter(task=slot.task_id, labeler=labeler).exists():
-        raise Conflict("You passed on this task: it is no longer yours.")
+        raise Conflict(_("You passed on this task: it is no longer yours."))
     kept = KeptDraft.objects.filter(task=slot.task_id, labeler=labeler).first()
     if kept is None:
-        raise NotFound("There is no such task among yours.")
+        raise NotFound(_("There is no such task among yours."))
     if kept.late_at is not None:
-        raise Conflict("You have already submitted this task; it came late and is kept.")
+        raise Conflict(_("You have already submitted this task; it came late and is kept."))
     elsewhere = Slot.objects.filter(task=slot.task_id, labeler=labeler).exclude(pk=slot.pk).exists()
     return elsewhere or slot.state != Slot.State.OPEN
 
@@ -67,4 +69,4 @@ def finish(*, slot: Slot, labeler: User, active_seconds: int, late: bool = False
 def must_hold(*, slot: Slot, labeler: User, token: UUID) -> None:
     """LeaseLost unless this person holds a locked slot under this token."""
     if slot.state != Slot.State.LEASED or slot.labeler_id != labeler.pk or slot.lease_token != token:
-        raise LeaseLost("This task is no longer yours: take the next one.")
+        raise LeaseLost(_("This task is no longer yours: take the next one."))

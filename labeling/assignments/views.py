@@ -91,7 +91,7 @@ def work(request: ProjectRequest, slug: str, slot: UUID) -> HttpResponse:
     if request.method != "POST":
         return open_work(request, slug, found)
     if not selectors.has_held(found, request.user):
-        raise NotFound("There is no such task among yours.")
+        raise NotFound(_("There is no such task among yours."))
     if screen.is_revising(request) and request.POST.get("act") == "discard":
         revisions.discard(slot_id=slot, labeler=request.user)
         return redirect("queue", slug)
@@ -145,7 +145,7 @@ def skip_task(request: ProjectRequest, slug: str, slot: UUID) -> HttpResponse:
     """Ask why, give the task to somebody else, go on."""
     found = selectors.one_slot(project=request.project, public_id=slot)
     if found.labeler_id != request.user.pk or found.state != Slot.State.LEASED:
-        messages.warning(request, "That task is not yours (any more).")
+        messages.warning(request, _("That task is not yours (any more)."))
         return redirect("queue", slug)
     form = forms.SkipForm(request.POST or None)
     if request.method == "POST" and form.is_valid():

@@ -6,6 +6,7 @@ from typing import cast
 from uuid import UUID
 
 from django.urls import path
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -61,9 +62,11 @@ def find(request: Request, public_id: UUID, scope: str) -> Checkpoint:
     found = rows.filter(public_id=public_id).first()
     place = cast(User, request.user).memberships.filter(project=found.project).first() if found else None
     if found is None or place is None:
-        raise NotFound("There is no such checkpoint.")
+        raise NotFound(_("There is no such checkpoint."))
     if Role(place.role) not in ROLES_OF_SCOPE[scope]:
-        raise NotAllowed(f"Your role in this project ({place.role}) may not use {scope}.")
+        raise NotAllowed(
+            _("Your role in this project (%(role)s) may not use %(scope)s.") % {"role": place.role, "scope": scope}
+        )
     return found
 
 

@@ -6,6 +6,7 @@ import uuid
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from labeling.projects.models import Project
 
@@ -16,16 +17,16 @@ class Checkpoint(models.Model):
     class Kind(models.TextChoices):
         """What it is for."""
 
-        BASE = "base", "Base"
-        POLICY = "policy", "Policy"
-        REWARD = "reward", "Reward model"
+        BASE = "base", _("Base")
+        POLICY = "policy", _("Policy")
+        REWARD = "reward", _("Reward model")
 
     class State(models.TextChoices):
         """One policy and one reward model of a project are promoted."""
 
-        CANDIDATE = "candidate", "Candidate"
-        PROMOTED = "promoted", "Promoted"
-        RETIRED = "retired", "Retired"
+        CANDIDATE = "candidate", _("Candidate")
+        PROMOTED = "promoted", _("Promoted")
+        RETIRED = "retired", _("Retired")
 
     TRANSITIONS = {
         "candidate": {"promoted", "retired"},

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from labeling.checkpoints import selectors
 from labeling.checkpoints.models import Checkpoint
@@ -32,8 +33,10 @@ def register_base(*, project: Project, path: str, name: str, by: User | None = N
         folder = folder.resolve()
         if not (folder / "config.json").is_file():
             raise BadInput(
-                f"{folder} is not a model: it needs config.json and weights as safetensors. "
-                "BASE_MODEL names a transformers directory or a hub name.",
+                _(
+                    "%(folder)s is not a model: it needs config.json and weights as safetensors. BASE_MODEL names a transformers directory or a hub name."
+                )
+                % {"folder": folder},
                 field="path",
             )
         manifest, size = manifest_of(folder), size_of(folder)
@@ -41,7 +44,9 @@ def register_base(*, project: Project, path: str, name: str, by: User | None = N
         if earlier := Checkpoint.objects.filter(project=project, kind=Checkpoint.Kind.BASE, path=path).first():
             return earlier
     elif not HUB_NAME.fullmatch(path):
-        raise BadInput(f"{path!r} is neither a directory on this host nor a hub name.", field="path")
+        raise BadInput(
+            _("%(path)s is neither a directory on this host nor a hub name.") % {"path": f"{path!r}"}, field="path"
+        )
     checkpoint = create(
         project=project, kind=Checkpoint.Kind.BASE, name=name, path=path, manifest_sha256=manifest, bytes=size
     )
@@ -91,21 +96,26 @@ def create(*, project: Project, name: str, **fields: Any) -> Checkpoint:
         except IntegrityError:
             if not Checkpoint.objects.filter(project=project, name=wanted).exists():
                 raise
-    raise BadInput(f"Too many checkpoints are called {name!r}: choose another name.", field="name")
+    raise BadInput(
+        _("Too many checkpoints are called %(name)s: choose another name.") % {"name": f"{name!r}"}, field="name"
+    )
 
 
 @transaction.atomic
 def promote(*, checkpoint: Checkpoint, by: User | None) -> Checkpoint:
     """Make it the project's policy or reward model; the one before becomes a candidate again."""
     if checkpoint.kind == Checkpoint.Kind.BASE:
-        raise WrongState("A base model is where policies start; promote a policy or a reward model.")
+        raise WrongState(_("A base model is where policies start; promote a policy or a reward model."))
     Project.objects.select_for_update(of=("self",)).get(pk=checkpoint.project_id)
     checkpoint.refresh_from_db()
     if checkpoint.state == Checkpoint.State.PROMOTED:
         return checkpoint
     former = selectors.promoted(project=checkpoint.project, kind=checkpoint.kind)
     if Checkpoint.State.PROMOTED not in Checkpoint.TRANSITIONS[checkpoint.state]:
-        raise WrongState(f"{checkpoint.name} is {checkpoint.get_state_display().lower()}: bring it back first.")
+        raise WrongState(
+            _("%(name)s is %(state)s: bring it back first.")
+            % {"name": checkpoint.name, "state": checkpoint.get_state_display().lower()}
+        )
     if former:
         transitions.move(former, to=Checkpoint.State.CANDIDATE, by=by)
     return transitions.move(checkpoint, to=Checkpoint.State.PROMOTED, by=by)

@@ -11,6 +11,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from labeling.checkpoints import selectors, services
@@ -27,7 +28,7 @@ def find(request: ProjectRequest, public_id: UUID) -> Checkpoint:
     rows = Checkpoint.objects.select_related("project", "parent", "reward")
     found = rows.filter(project=request.project, public_id=public_id).first()
     if found is None:
-        raise NotFound("There is no such checkpoint in this project.")
+        raise NotFound(_("There is no such checkpoint in this project."))
     return found
 
 
@@ -168,11 +169,11 @@ def register_base(request: ProjectRequest, slug: str) -> HttpResponse:
         except LoopError as problem:
             messages.error(request, problem.detail)
         else:
-            messages.success(request, f"{found.name} is the base model.")
+            messages.success(request, _("%(name)s is the base model.") % {"name": found.name})
         return redirect(back)
     facts = [
         f"{name} becomes the base model of {request.project.name}: supervised fine-tuning starts from it.",
         "It is what BASE_MODEL names on this installation; set BASE_MODEL and restart for another one.",
     ]
-    context = {"title": "Enter the base model?", "facts": facts, "action": "Enter it", "back": back}
+    context = {"title": _("Enter the base model?"), "facts": facts, "action": _("Enter it"), "back": back}
     return render(request, "components/confirm.html", context)

@@ -1,4 +1,6 @@
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 
 class ComparisonsConfig(AppConfig):
@@ -13,8 +15,9 @@ class ComparisonsConfig(AppConfig):
         kinds.register(
             kinds.Kind(
                 name=services.KIND,
-                action="Compare responses",
-                noun="comparisons",
+                action=_("Compare responses"),
+                noun=_("comparisons"),
+                counted=lambda n: ngettext("%(n)d comparison", "%(n)d comparisons", n) % {"n": n},
                 icon="list",
                 show=views.show,
                 receive=views.receive,

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from labeling.checkpoints.models import Checkpoint
 from labeling.comparisons import held_back
@@ -73,9 +74,17 @@ def completion_from(
     """An unsaved completion; BadInput naming the record and the field that fits nothing here."""
     if record.policy not in checkpoints:
         known = ", ".join(checkpoints)
-        raise BadInput(f"Completion {record.id}: policy '{record.policy}' is none of {known}.", field="policy")
+        raise BadInput(
+            _("Completion %(id)s: policy '%(policy)s' is none of %(known)s.")
+            % {"id": record.id, "policy": record.policy, "known": known},
+            field="policy",
+        )
     if record.prompt_id not in prompts:
-        raise BadInput(f"Completion {record.id}: the project has no prompt {record.prompt_id}.", field="prompt_id")
+        raise BadInput(
+            _("Completion %(id)s: the project has no prompt %(prompt_id)s.")
+            % {"id": record.id, "prompt_id": record.prompt_id},
+            field="prompt_id",
+        )
     return Completion(
         project=project,
         prompt=prompts[record.prompt_id],

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
 
 from labeling.comparisons.leaks import leak_in, names_of
 from labeling.comparisons.models import Completion, HeldBack
@@ -59,7 +60,7 @@ def listed(project: Project, *, state: str = "", text: str = "") -> QuerySet[Hel
 def decide(*, project: Project, rows: QuerySet[HeldBack], decision: str, by: User) -> int:
     """Release these completions for comparisons, or keep them out for good; returns how many changed."""
     if decision not in DECISIONS:
-        raise BadInput(f"Decide one of {', '.join(DECISIONS)}.", field="decision")
+        raise BadInput(_("Decide one of %(DECISIONS)s.") % {"DECISIONS": ", ".join(DECISIONS)}, field="decision")
     to = DECISIONS[decision]
     ids: Sequence[int] = list(
         rows.filter(project=project).exclude(state=to).select_for_update(of=("self",)).values_list("pk", flat=True)

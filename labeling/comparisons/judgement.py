@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from labeling.comparisons.models import Comparison, Strength
 from labeling.core.errors import BadInput
 from labeling.projects.flags import Flag, PromptFlag
@@ -52,11 +54,17 @@ def check_tiers(comparison: Comparison, tiers: Sequence[Sequence[int]]) -> dict[
     placed = [pk for tier in filled for pk in tier]
     asked = set(comparison.items.values_list("completion_id", flat=True))
     if len(placed) != len(set(placed)):
-        raise BadInput("A completion was placed twice.", field="tiers")
+        raise BadInput(_("A completion was placed twice."), field="tiers")
     if strange := set(placed) - asked:
-        raise BadInput(f"Completion {min(strange)} is not part of this comparison.", field="tiers")
+        raise BadInput(
+            _("Completion %(strange)s is not part of this comparison.") % {"strange": min(strange)}, field="tiers"
+        )
     if missing := asked - set(placed):
-        raise BadInput(f"{len(missing)} of {len(asked)} completions have no place yet.", field="tiers")
+        raise BadInput(
+            _("%(missing)s of %(asked)s completions have no place yet.")
+            % {"missing": len(missing), "asked": len(asked)},
+            field="tiers",
+        )
     return {pk: rank for rank, tier in enumerate(filled, start=1) for pk in tier}
 
 
@@ -68,15 +76,21 @@ def check_ratings(
     checked = {}
     for pk, said in ratings.items():
         if pk not in asked:
-            raise BadInput(f"Completion {pk} is not part of this comparison.", field="ratings")
+            raise BadInput(_("Completion %(pk)s is not part of this comparison.") % {"pk": pk}, field="ratings")
         if unknown := set(said) - {"quality", "flags"}:
-            raise BadInput(f"A rating has quality and flags, not '{min(unknown)}'.", field="ratings")
+            raise BadInput(
+                _("A rating has quality and flags, not '%(unknown)s'.") % {"unknown": min(unknown)}, field="ratings"
+            )
         quality = said.get("quality")
         if quality is not None and (isinstance(quality, bool) or not isinstance(quality, int) or not 1 <= quality <= 7):
-            raise BadInput("Quality must be a whole number from 1 to 7.", field="quality")
+            raise BadInput(_("Quality must be a whole number from 1 to 7."), field="quality")
         flags = frozenset(said.get("flags") or ())
         if strange := flags - set(Flag.values):
-            raise BadInput(f"There is no flag '{min(strange)}'. Known: {', '.join(Flag.values)}.", field="flags")
+            raise BadInput(
+                _("There is no flag '%(strange)s'. Known: %(values)s.")
+                % {"strange": min(strange), "values": ", ".join(Flag.values)},
+                field="flags",
+            )
         checked[pk] = (quality, flags)
     return checked
 
@@ -84,7 +98,10 @@ def check_ratings(
 def check_reason(reason: str) -> str:
     """The reason without surrounding space; BadInput when it is too long."""
     if len(reason) > MAX_REASON or "\x00" in reason:
-        raise BadInput(f"The reason may have at most {MAX_REASON:,} characters of plain text.", field="reason")
+        raise BadInput(
+            _("The reason may have at most %(most)s characters of plain text.") % {"most": f"{MAX_REASON:,}"},
+            field="reason",
+        )
     return reason.strip()
 
 
@@ -93,14 +110,17 @@ def check_strength(strength: int | None, tiers: Sequence[Sequence[int]]) -> int 
     if strength is None:
         return None
     if strength not in Strength.values:
-        raise BadInput(f"Strength must be one of {', '.join(map(str, Strength.values))}.", field="strength")
+        raise BadInput(
+            _("Strength must be one of %(values)s.") % {"values": ", ".join(map(str, Strength.values))},
+            field="strength",
+        )
     if sum(map(len, tiers)) != 2:
-        raise BadInput("Strength is asked only where two completions are compared.", field="strength")
+        raise BadInput(_("Strength is asked only where two completions are compared."), field="strength")
     return None if any(len(tier) == 2 for tier in tiers) else strength
 
 
 def check_prompt_flags(flags: Sequence[str]) -> frozenset[str]:
     """What was said of the prompt; BadInput for unknown words."""
     if unknown := set(flags) - set(PromptFlag.values):
-        raise BadInput(f"There is no prompt flag '{min(unknown)}'.", field="prompt_flags")
+        raise BadInput(_("There is no prompt flag '%(unknown)s'.") % {"unknown": min(unknown)}, field="prompt_flags")
     return frozenset(flags)

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from labeling.assignments import asides, revisions, submit
 from labeling.assignments.models import Slot
@@ -101,7 +102,7 @@ def comparison_of(slot: Slot) -> Comparison:
     """What the slot is to rank; BadInput when its task is none."""
     comparison = Comparison.objects.filter(task=slot.task_id).first()
     if comparison is None:
-        raise BadInput("This task is not a comparison.", field="slot")
+        raise BadInput(_("This task is not a comparison."), field="slot")
     return comparison
 
 
@@ -134,7 +135,7 @@ def store(
                 supersedes=supersedes,
             )
     except IntegrityError as problem:  # the key was used for another slot in this very moment
-        raise Reused("This submission key was already used for other work.") from problem
+        raise Reused(_("This submission key was already used for other work.")) from problem
     RankedItem.objects.bulk_create(
         RankedItem(ranking=ranking, completion_id=pk, rank=rank) for pk, rank in judgement.ranks.items()
     )
@@ -169,9 +170,9 @@ def stored(ranking: Ranking) -> Judgement:
 def check_same(earlier: Ranking, *, labeler: User, slot: Slot, judgement: Judgement) -> Ranking:
     """The earlier row when the repeated submission says the same; Conflict or Reused otherwise."""
     if earlier.labeler_id != labeler.pk:
-        raise Conflict("This submission key belongs to somebody else's work.")
+        raise Conflict(_("This submission key belongs to somebody else's work."))
     if earlier.slot_id != slot.pk or stored(earlier) != judgement:
-        raise Reused("This submission key already came with other work: reload the page and submit again.")
+        raise Reused(_("This submission key already came with other work: reload the page and submit again."))
     return earlier
 
 

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterable, Sequence
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from labeling.assignments import services as assignments
 from labeling.assignments.models import Slot, TaskBatch
@@ -49,14 +50,16 @@ def create_comparisons(
     that had too few left (`dropped`). Raises BadInput naming what is wrong with a group; nothing is created then.
     """
     if purpose not in Comparison.Purpose.values:
-        raise BadInput(f"Purpose must be one of {', '.join(Comparison.Purpose.values)}.", field="purpose")
+        raise BadInput(
+            _("Purpose must be one of %(values)s.") % {"values": ", ".join(Comparison.Purpose.values)}, field="purpose"
+        )
     for number, group in enumerate(groups, start=1):
         check_group(project=project, group=group, number=number)
     held_back.remember(project, held_back.leaking(project, [row for group in groups for row in group]))
     kept, held = hold_back_leaks(groups, purpose=purpose)
     if groups and not kept:
         raise BadInput(
-            "Every group has completions that name their model: nothing is left to compare.", field="completions"
+            _("Every group has completions that name their model: nothing is left to compare."), field="completions"
         )
     batch = assignments.create_tasks(
         project=project,
@@ -77,13 +80,17 @@ def check_group(*, project: Project, group: Sequence[Completion], number: int) -
     """BadInput unless these are 2 to 9 different completions of one prompt of the project."""
     where = f"Group {number}"
     if not MIN_K <= len(group) <= MAX_K:
-        raise BadInput(f"{where} has {len(group)} completions: a comparison takes {MIN_K} to {MAX_K}.", field="k")
+        raise BadInput(
+            _("%(where)s has %(group)s completions: a comparison takes %(least)s to %(most)s.")
+            % {"where": where, "group": len(group), "least": MIN_K, "most": MAX_K},
+            field="k",
+        )
     if len({completion.pk for completion in group}) != len(group):
-        raise BadInput(f"{where} holds the same completion twice.", field="completions")
+        raise BadInput(_("%(where)s holds the same completion twice.") % {"where": where}, field="completions")
     if len({completion.prompt_id for completion in group}) != 1:
-        raise BadInput(f"{where} mixes completions of different prompts.", field="completions")
+        raise BadInput(_("%(where)s mixes completions of different prompts.") % {"where": where}, field="completions")
     if any(completion.project_id != project.pk for completion in group):
-        raise BadInput(f"{where} holds a completion of another project.", field="completions")
+        raise BadInput(_("%(where)s holds a completion of another project.") % {"where": where}, field="completions")
 
 
 def hold_back_leaks(

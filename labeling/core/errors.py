@@ -19,6 +19,8 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from rest_framework.exceptions import APIException
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
@@ -29,7 +31,7 @@ class LoopError(Exception):
 
     status = 500
     code = "error"
-    title = "That did not work"
+    title = gettext_lazy("That did not work")
 
     def __init__(self, detail: str, *, field: str = "", **extra: Any) -> None:
         super().__init__(detail)
@@ -47,35 +49,35 @@ class BadInput(LoopError):
     """A value is wrong; `field` names it."""
 
     status, code = 400, "bad_input"
-    title = "Something in there is wrong"
+    title = gettext_lazy("Something in there is wrong")
 
 
 class NotAllowed(LoopError):
     """This person may not do this."""
 
     status, code = 403, "not_allowed"
-    title = "You may not do this"
+    title = gettext_lazy("You may not do this")
 
 
 class NotFound(LoopError):
     """There is no such thing, or none this person may see."""
 
     status, code = 404, "not_found"
-    title = "There is nothing here"
+    title = gettext_lazy("There is nothing here")
 
 
 class Conflict(LoopError):
     """The state does not allow it (any more)."""
 
     status, code = 409, "conflict"
-    title = "That is not possible now"
+    title = gettext_lazy("That is not possible now")
 
 
 class LeaseLost(Conflict):
     """The slot's lease ran out and somebody else has it."""
 
     code = "lease_lost"
-    title = "This task is no longer yours"
+    title = gettext_lazy("This task is no longer yours")
 
 
 class DraftChanged(Conflict):
@@ -88,7 +90,7 @@ class Frozen(Conflict):
     """A snapshot holds the work: it can no longer be changed or taken back."""
 
     code = "frozen"
-    title = "This can no longer be changed"
+    title = gettext_lazy("This can no longer be changed")
 
 
 class WrongState(Conflict):
@@ -107,7 +109,7 @@ class Unavailable(LoopError):
     """A service that is needed does not answer."""
 
     status, code = 503, "unavailable"
-    title = "Not available right now"
+    title = gettext_lazy("Not available right now")
 
 
 def api_error(problem: Exception, context: dict[str, Any]) -> Response | None:
@@ -118,12 +120,12 @@ def api_error(problem: Exception, context: dict[str, Any]) -> Response | None:
     if response is None:
         return None
     if isinstance(problem, Http404):
-        response.data = {"detail": "There is no such thing here.", "code": "not_found"}
+        response.data = {"detail": _("There is no such thing here."), "code": "not_found"}
     elif isinstance(problem, PermissionDenied):
-        response.data = {"detail": "You may not do this.", "code": "not_allowed"}
+        response.data = {"detail": _("You may not do this."), "code": "not_allowed"}
     elif isinstance(problem, APIException):
         if isinstance(response.data, dict) and "detail" in response.data:
             response.data = {"detail": str(response.data["detail"]), "code": problem.default_code}
         else:
-            response.data = {"detail": "Some fields are wrong.", "code": "bad_input", "fields": response.data}
+            response.data = {"detail": _("Some fields are wrong."), "code": "bad_input", "fields": response.data}
     return response

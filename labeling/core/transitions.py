@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from django.db import models, transaction
+from django.utils.translation import gettext as _
 
 from labeling.core import audit
 from labeling.core.errors import WrongState
@@ -22,7 +23,10 @@ def move(row: Row, *, to: str, by: Any = None, **changes: Any) -> Row:
     locked = model._default_manager.select_for_update(of=("self",)).get(pk=row.pk)
     state = str(locked.state)  # type: ignore[attr-defined]
     if to not in model.TRANSITIONS[state]:  # type: ignore[attr-defined]
-        raise WrongState(f"This {model._meta.verbose_name} is {state} and cannot become {to}.")
+        raise WrongState(
+            _("This %(verbose_name)s is %(state)s and cannot become %(to)s.")
+            % {"verbose_name": model._meta.verbose_name, "state": state, "to": to}
+        )
     for name, value in {"state": to, **changes}.items():
         setattr(locked, name, value)
         setattr(row, name, value)

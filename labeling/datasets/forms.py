@@ -15,28 +15,34 @@ from labeling.prompts.models import Prompt
 class FreezeForm(forms.Form):
     """Rules in words; empty ones do not narrow."""
 
-    kind = forms.ChoiceField(choices=Snapshot.Kind.choices, initial=Snapshot.Kind.RANKINGS, label="What to freeze")
-    name = forms.CharField(max_length=80, required=False, help_text="Empty: the kind and the time.")
+    kind = forms.ChoiceField(choices=Snapshot.Kind.choices, initial=Snapshot.Kind.RANKINGS, label=_("What to freeze"))
+    name = forms.CharField(max_length=80, required=False, help_text=_("Empty: the kind and the time."))
     splits = forms.MultipleChoiceField(
         choices=Prompt.Split.choices,
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        help_text="None chosen: train and validation; for prompts, train only.",
+        help_text=_("None chosen: train and validation; for prompts, train only."),
     )
     purpose = forms.ChoiceField(
         choices=Comparison.Purpose.choices,
         required=False,
         initial=Comparison.Purpose.TRAINING,
-        help_text="Rankings only. Evaluation rankings are never trained on.",
+        help_text=_("Rankings only. Evaluation rankings are never trained on."),
     )
-    round_number = forms.IntegerField(min_value=0, required=False, label="Round", help_text="Only work of this round.")
-    guideline_version = forms.IntegerField(min_value=1, required=False, help_text="Only work done under this version.")
+    round_number = forms.IntegerField(
+        min_value=0, required=False, label=_("Round"), help_text=_("Only work of this round.")
+    )
+    guideline_version = forms.IntegerField(
+        min_value=1, required=False, help_text=_("Only work done under this version.")
+    )
     accepted_only = forms.BooleanField(
         required=False,
         label=_("Accepted work only"),
         help_text=_("What a reviewer has accepted. Returned work never comes in."),
     )
-    limit = forms.IntegerField(min_value=1, required=False, label="At most", help_text="The oldest rows come first.")
+    limit = forms.IntegerField(
+        min_value=1, required=False, label=_("At most"), help_text=_("The oldest rows come first.")
+    )
 
     def rules(self) -> dict[str, Any]:
         """The rules that `datasets.services.freeze` takes."""

@@ -7,6 +7,7 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from labeling.comparisons.models import Ranking
 from labeling.demonstrations.models import Demonstration
@@ -20,16 +21,16 @@ class Snapshot(models.Model):
     class Kind(models.TextChoices):
         """What the rows are; the names of record kinds in training/contracts.py."""
 
-        DEMONSTRATIONS = "demonstrations", "Demonstrations"
-        RANKINGS = "rankings", "Rankings"
-        PROMPTS = "prompts", "Prompts"
+        DEMONSTRATIONS = "demonstrations", _("Demonstrations")
+        RANKINGS = "rankings", _("Rankings")
+        PROMPTS = "prompts", _("Prompts")
 
     class State(models.TextChoices):
         """Members are frozen at once; files are written by a task."""
 
-        FREEZING = "freezing", "Writing files"
-        READY = "ready", "Ready"
-        FAILED = "failed", "Failed"
+        FREEZING = "freezing", _("Writing files")
+        READY = "ready", _("Ready")
+        FAILED = "failed", _("Failed")
 
     TRANSITIONS = {"freezing": {"ready", "failed"}, "ready": set(), "failed": {"freezing"}}
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import gettext as _
 
 from labeling.assignments.models import HIDDEN_PRIORITY
 from labeling.comparisons.models import Comparison, Ranking
@@ -37,7 +38,11 @@ def check_rules(kind: str, rules: dict[str, Any]) -> dict[str, Any]:
     """Fill in the defaults; raises BadInput naming the rule that is unknown or wrong."""
     for key in rules:
         if key not in ALLOWED[kind]:
-            raise BadInput(f"A snapshot of {kind} knows the rules {', '.join(sorted(ALLOWED[kind]))}.", field=key)
+            raise BadInput(
+                _("A snapshot of %(kind)s knows the rules %(kind2)s.")
+                % {"kind": kind, "kind2": ", ".join(sorted(ALLOWED[kind]))},
+                field=key,
+            )
     checked = {
         "splits": DEFAULT_SPLITS[kind],
         **{key: value for key, value in rules.items() if value not in (None, "", [])},
@@ -45,7 +50,9 @@ def check_rules(kind: str, rules: dict[str, Any]) -> dict[str, Any]:
     if kind == "rankings":
         checked.setdefault("purpose", Comparison.Purpose.TRAINING.value)
         if checked["purpose"] not in Comparison.Purpose.values:
-            raise BadInput(f"Choose one of {', '.join(Comparison.Purpose.values)}.", field="purpose")
+            raise BadInput(
+                _("Choose one of %(values)s.") % {"values": ", ".join(Comparison.Purpose.values)}, field="purpose"
+            )
         if checked["purpose"] == Comparison.Purpose.EVALUATION and "splits" not in rules:
             checked["splits"] = list(SPLITS)
     for key in ("round_number", "guideline_version", "limit"):
@@ -53,15 +60,19 @@ def check_rules(kind: str, rules: dict[str, Any]) -> dict[str, Any]:
         if value is not None and (
             not isinstance(value, int) or isinstance(value, bool) or value < (key != "round_number")
         ):
-            raise BadInput("Must be a whole number of at least 1.", field=key)
+            raise BadInput(_("Must be a whole number of at least 1."), field=key)
     if not isinstance(checked.get("accepted_only", False), bool):
-        raise BadInput("Must be true or false.", field="accepted_only")
+        raise BadInput(_("Must be true or false."), field="accepted_only")
     for key in ("splits", "categories"):
         value = checked.get(key)
         if value is not None and (not isinstance(value, list) or not all(isinstance(item, str) for item in value)):
-            raise BadInput("Must be a list of words.", field=key)
+            raise BadInput(_("Must be a list of words."), field=key)
     if unknown := sorted(set(checked["splits"]) - set(SPLITS)):
-        raise BadInput(f"There is no split {unknown[0]}: choose from {', '.join(SPLITS)}.", field="splits")
+        raise BadInput(
+            _("There is no split %(unknown)s: choose from %(SPLITS)s.")
+            % {"unknown": unknown[0], "SPLITS": ", ".join(SPLITS)},
+            field="splits",
+        )
     return checked
 
 

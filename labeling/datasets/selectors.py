@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Any
 
 from django.db.models import Count
+from django.utils.translation import gettext as _
 
 from labeling.core.errors import NotFound
 from labeling.datasets import render
@@ -17,7 +18,7 @@ def one(*, project: Project, public_id: Any) -> Snapshot:
     """The project's snapshot of this id; raises NotFound."""
     found = Snapshot.objects.select_related("created_by").filter(project=project, public_id=public_id).first()
     if found is None:
-        raise NotFound("There is no such snapshot in this project.")
+        raise NotFound(_("There is no such snapshot in this project."))
     return found
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from labeling.core import audit, broker
 from labeling.core.errors import BadInput, Conflict
@@ -32,7 +33,7 @@ def freeze(
     Raises BadInput for unknown rules, Conflict when the name is taken or when the rules leave no row.
     """
     if kind not in Snapshot.Kind.values:
-        raise BadInput(f"Choose one of {', '.join(Snapshot.Kind.values)}.", field="kind")
+        raise BadInput(_("Choose one of %(values)s.") % {"values": ", ".join(Snapshot.Kind.values)}, field="kind")
     checked = check_rules(kind, rules or {})
     if project.requires_review and kind != Snapshot.Kind.PROMPTS:
         checked["accepted_only"] = True
@@ -50,12 +51,14 @@ def freeze(
                 created_by=by,
             )
     except IntegrityError as problem:
-        raise Conflict(f"There is already a snapshot called {name}: choose another name.", field="name") from problem
+        raise Conflict(
+            _("There is already a snapshot called %(name)s: choose another name.") % {"name": name}, field="name"
+        ) from problem
     snapshot.rows = _insert_members(snapshot, chosen)
     if not snapshot.rows:
         raise Conflict(
-            "These rules leave no row: loosen them, or wait until there is accepted work. "
-            f"Left out: {_in_words(chosen.excluded)}."
+            _("These rules leave no row: loosen them, or wait until there is accepted work. Left out: %(excluded)s.")
+            % {"excluded": _in_words(chosen.excluded)}
         )
     snapshot.save(update_fields=["rows"])
     audit.record("froze", snapshot, by=by, after={"kind": kind, "rows": snapshot.rows, "rules": checked})

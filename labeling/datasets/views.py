@@ -7,6 +7,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import FileResponse, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from labeling.core.errors import LoopError
@@ -46,7 +47,9 @@ def snapshot_new(request: ProjectRequest, slug: str) -> HttpResponse:
         except LoopError as problem:
             form.add_error(problem.field if problem.field in form.fields else None, problem.detail)
         else:
-            messages.success(request, f"Froze {frozen.rows} rows as {frozen.name}.")
+            messages.success(
+                request, _("Froze %(rows)s rows as %(name)s.") % {"rows": frozen.rows, "name": frozen.name}
+            )
             return redirect("snapshot", slug, frozen.public_id)
     return render(request, "datasets/new.html", {"form": form}, status=400 if form.is_bound else 200)
 
@@ -82,11 +85,18 @@ def snapshot_verify(request: ProjectRequest, slug: str, snapshot: UUID) -> HttpR
     """Write the files again in a scratch folder and compare every byte."""
     found = selectors.one(project=request.project, public_id=snapshot)
     if found.state != Snapshot.State.READY:
-        messages.error(request, "The files are not written yet: try again in a moment.")
+        messages.error(request, _("The files are not written yet: try again in a moment."))
     elif write.rebuilds_identically(found):
-        messages.success(request, f"{found.name} rebuilds byte for byte: {found.manifest_sha256[:12]}….")
+        messages.success(
+            request,
+            _("%(name)s rebuilds byte for byte: %(manifest_sha256)s….")
+            % {"name": found.name, "manifest_sha256": found.manifest_sha256[:12]},
+        )
     else:
-        messages.error(request, f"{found.name} does not match its manifest: do not train on it; restore its folder.")
+        messages.error(
+            request,
+            _("%(name)s does not match its manifest: do not train on it; restore its folder.") % {"name": found.name},
+        )
     return redirect("snapshot", slug, found.public_id)
 
 

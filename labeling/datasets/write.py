@@ -6,6 +6,8 @@ import tempfile
 from itertools import islice
 from pathlib import Path
 
+from django.utils.translation import gettext as _
+
 from labeling.core.errors import NotFound, WrongState
 from labeling.core.files import artifact_path, publish_folder
 from labeling.core.transitions import move
@@ -92,5 +94,5 @@ def file_of(snapshot: Snapshot, name: str) -> Path:
     """Where a file of the snapshot is, by a name that its manifest knows; raises NotFound for any other."""
     known = {entry["path"] for entry in snapshot.files} | {"manifest.json"}
     if snapshot.state != Snapshot.State.READY or name not in known:
-        raise NotFound("This snapshot has no such file.")
+        raise NotFound(_("This snapshot has no such file."))
     return artifact_path(snapshot.path) / name

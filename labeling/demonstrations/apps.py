@@ -1,4 +1,6 @@
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 
 class DemonstrationsConfig(AppConfig):
@@ -13,8 +15,9 @@ class DemonstrationsConfig(AppConfig):
         kinds.register(
             kinds.Kind(
                 name=models.KIND,
-                action="Write a demonstration",
-                noun="demonstrations",
+                action=_("Write a demonstration"),
+                noun=_("demonstrations"),
+                counted=lambda n: ngettext("%(n)d demonstration", "%(n)d demonstrations", n) % {"n": n},
                 icon="pen",
                 show=views.show,
                 receive=views.receive,
@@ -27,8 +30,9 @@ class DemonstrationsConfig(AppConfig):
         kinds.register(
             kinds.Kind(
                 name=models.OWN_KIND,
-                action="Write a prompt and its answer",
-                noun="written prompts",
+                action=_("Write a prompt and its answer"),
+                noun=_("written prompts"),
+                counted=lambda n: ngettext("%(n)d written prompt", "%(n)d written prompts", n) % {"n": n},
                 icon="pen",
                 show=own_views.show,
                 receive=own_views.receive,

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from labeling.assignments import revisions, submit
 from labeling.assignments import services as assignments
@@ -34,7 +35,7 @@ def create_own_prompt_tasks(
 ) -> TaskBatch:
     """`number` tasks that each ask for one prompt with its answer, all for one brief."""
     if brief.state != Prompt.State.BRIEF:
-        raise BadInput("Give a brief, not a prompt.", field="brief")
+        raise BadInput(_("Give a brief, not a prompt."), field="brief")
     return assignments.create_tasks(
         project=project, kind=OWN_KIND, prompts=[brief] * number, overlap=1, priority=priority, title=title, by=by,
         round_number=round_number, settings={"prompt_kind": brief.kind},
@@ -112,9 +113,9 @@ def check_same(
 ) -> Demonstration:
     """The earlier row when the repeated submission says the same; Conflict or Reused otherwise."""
     if earlier.labeler_id != labeler.pk:
-        raise Conflict("This submission key belongs to somebody else's work.")
+        raise Conflict(_("This submission key belongs to somebody else's work."))
     if (earlier.slot_id, earlier.text, earlier.prompt.messages) != (slot.pk, text, list(messages)):
-        raise Reused("This submission key already came with other work: reload the page and submit again.")
+        raise Reused(_("This submission key already came with other work: reload the page and submit again."))
     return earlier
 
 

@@ -10,15 +10,16 @@ from django.contrib.auth.models import PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils.translation import gettext_lazy as _
 
 
 class Role(models.TextChoices):
     """What a person does in one project."""
 
-    CONTRACTOR = "contractor", "Contractor"
-    REVIEWER = "reviewer", "Reviewer"
-    ENGINEER = "engineer", "Engineer"
-    ADMIN = "admin", "Admin"
+    CONTRACTOR = "contractor", _("Contractor")
+    REVIEWER = "reviewer", _("Reviewer")
+    ENGINEER = "engineer", _("Engineer")
+    ADMIN = "admin", _("Admin")
 
 
 class Language(models.TextChoices):
@@ -91,13 +92,13 @@ class ApiToken(models.Model):
     class Scope(models.TextChoices):
         """What a token may do; the person's roles still apply."""
 
-        PROMPTS_WRITE = "prompts:write", "Import prompts"
-        TASKS_READ = "tasks:read", "Read prompts and tasks"
-        TASKS_WRITE = "tasks:write", "Create tasks"
-        DATASETS_READ = "datasets:read", "Read and download snapshots"
-        DATASETS_WRITE = "datasets:write", "Freeze snapshots"
-        RUNS_READ = "runs:read", "Read runs, metrics and checkpoints"
-        RUNS_WRITE = "runs:write", "Start and cancel runs, promote checkpoints"
+        PROMPTS_WRITE = "prompts:write", _("Import prompts")
+        TASKS_READ = "tasks:read", _("Read prompts and tasks")
+        TASKS_WRITE = "tasks:write", _("Create tasks")
+        DATASETS_READ = "datasets:read", _("Read and download snapshots")
+        DATASETS_WRITE = "datasets:write", _("Freeze snapshots")
+        RUNS_READ = "runs:read", _("Read runs, metrics and checkpoints")
+        RUNS_WRITE = "runs:write", _("Start and cancel runs, promote checkpoints")
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
     name = models.CharField(max_length=80)

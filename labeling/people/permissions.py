@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.utils.translation import gettext as _
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 
 from labeling.core.errors import NotAllowed, NotFound
@@ -44,19 +45,23 @@ class Scoped(BasePermission):
             return False
         scope = self.read if request.method in SAFE_METHODS else self.write
         if isinstance(request.auth, ApiToken) and scope not in request.auth.scopes:
-            raise NotAllowed(f"This token lacks the scope {scope}: make one that has it on your account page.")
+            raise NotAllowed(
+                _("This token lacks the scope %(scope)s: make one that has it on your account page.") % {"scope": scope}
+            )
         places = request.user.memberships.select_related("project")
         roles = ROLES_OF_SCOPE[scope]
         slug = view.kwargs.get("slug")
         if slug is None:
             if not places.filter(role__in=roles).exists():
-                raise NotAllowed(f"No project gives you a role that may use {scope}.")
+                raise NotAllowed(_("No project gives you a role that may use %(scope)s.") % {"scope": scope})
             return True
         place = places.filter(project__slug=slug).first()
         if place is None:
-            raise NotFound("There is no such project.")
+            raise NotFound(_("There is no such project."))
         if place.role not in roles:
-            raise NotAllowed(f"Your role in this project ({place.role}) may not use {scope}.")
+            raise NotAllowed(
+                _("Your role in this project (%(role)s) may not use %(scope)s.") % {"role": place.role, "scope": scope}
+            )
         request.project, request.membership = place.project, place  # type: ignore[attr-defined]
         return True
 

@@ -25,7 +25,7 @@ def rename(*, user: User, name: str) -> User:
     """Set the name that colleagues see."""
     name = " ".join(name.split())
     if not name:
-        raise BadInput("Write the name that colleagues should see.", field="name")
+        raise BadInput(_("Write the name that colleagues should see."), field="name")
     before, user.name = user.name, name
     user.save(update_fields=["name"])
     audit.record("renamed", user, by=user, before={"name": before}, after={"name": name})
@@ -37,7 +37,8 @@ def choose_language(*, user: User, language: str) -> User:
     """Show this person every page in this language from now on; empty means the browser's."""
     if language and language not in Language.values:
         raise BadInput(
-            _("Choose one of these languages: %(known)s.") % {"known": ", ".join(Language.labels)}, field="language"
+            _("Choose one of these languages: %(known)s.") % {"known": ", ".join(map(str, Language.labels))},
+            field="language",
         )
     user.language = language
     user.save(update_fields=["language"])
@@ -51,15 +52,17 @@ def create_token(*, user: User, name: str, scopes: list[str], days: int) -> tupl
     Raises NotAllowed for people who only label, BadInput for unknown scopes or a life longer than 90 days.
     """
     if not selectors.may_have_tokens(user):
-        raise NotAllowed("API tokens are for engineers, reviewers and admins; your account only labels.")
+        raise NotAllowed(_("API tokens are for engineers, reviewers and admins; your account only labels."))
     if unknown := set(scopes) - set(ApiToken.Scope.values):
         raise BadInput(
-            f"There is no scope {sorted(unknown)[0]}; choose from {', '.join(ApiToken.Scope.values)}.", field="scopes"
+            _("There is no scope %(unknown)s; choose from %(values)s.")
+            % {"unknown": sorted(unknown)[0], "values": ", ".join(ApiToken.Scope.values)},
+            field="scopes",
         )
     if not scopes:
-        raise BadInput("Choose at least one thing the token may do.", field="scopes")
+        raise BadInput(_("Choose at least one thing the token may do."), field="scopes")
     if not 1 <= days <= MAX_TOKEN_DAYS:
-        raise BadInput(f"A token lives between 1 and {MAX_TOKEN_DAYS} days.", field="days")
+        raise BadInput(_("A token lives between 1 and %(most)s days.") % {"most": MAX_TOKEN_DAYS}, field="days")
     key_id = secrets.token_hex(4)
     secret = f"hf_{key_id}_{secrets.token_urlsafe(32)}"
     try:
@@ -73,7 +76,7 @@ def create_token(*, user: User, name: str, scopes: list[str], days: int) -> tupl
                 expires_at=timezone.now() + timedelta(days=days),
             )
     except IntegrityError as clash:  # one in four billion
-        raise Conflict("That key is taken; try once more.") from clash
+        raise Conflict(_("That key is taken; try once more.")) from clash
     audit.record("created", token, by=user, after={"name": name, "scopes": token.scopes, "days": days})
     return token, secret
 
@@ -83,7 +86,7 @@ def revoke_token(*, user: User, token_id: int) -> ApiToken:
     """End one of the person's own tokens at once; ending it twice changes nothing."""
     token = ApiToken.objects.select_for_update().filter(user=user, pk=token_id).first()
     if token is None:
-        raise NotFound("You have no such token.")
+        raise NotFound(_("You have no such token."))
     if token.revoked_at is None:
         token.revoked_at = timezone.now()
         token.save(update_fields=["revoked_at"])
@@ -96,7 +99,7 @@ def end_session(*, user: User, session_id: int) -> None:
     """Sign one of the person's own browsers out."""
     entry = UserSession.objects.filter(user=user, pk=session_id).first()
     if entry is None:
-        raise NotFound("You have no such session; it may have ended already.")
+        raise NotFound(_("You have no such session; it may have ended already."))
     audit.record("ended session of", user, by=user)
     entry.end()
 
@@ -105,7 +108,7 @@ def end_session(*, user: User, session_id: int) -> None:
 def deactivate(*, user: User, by: User) -> User:
     """Close an account: sessions and tokens stop working at the next request, what the person did stays."""
     if user.pk == by.pk:
-        raise NotAllowed("You cannot deactivate your own account; ask another admin.")
+        raise NotAllowed(_("You cannot deactivate your own account; ask another admin."))
     user.is_active = False
     user.save(update_fields=["is_active"])
     keys = UserSession.objects.filter(user=user).values_list("session_key", flat=True)

@@ -10,6 +10,7 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
 from django.http.response import HttpResponseBase
+from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
 from labeling.core.errors import NotAllowed, NotFound
@@ -55,7 +56,10 @@ def project_for_api(request: Request, slug: str, *roles: str) -> Project:
     """The project of an API request, for these roles and admins; NotFound for strangers, NotAllowed for other roles."""
     place = Membership.objects.select_related("project").filter(project__slug=slug, user=request.user).first()  # type: ignore[misc]
     if place is None:
-        raise NotFound("There is no such project.")
+        raise NotFound(_("There is no such project."))
     if roles and place.role not in {*roles, Role.ADMIN}:
-        raise NotAllowed(f"Your role in this project ({place.role}) may not do this; it is for: {', '.join(roles)}.")
+        raise NotAllowed(
+            _("Your role in this project (%(role)s) may not do this; it is for: %(roles)s.")
+            % {"role": place.role, "roles": ", ".join(roles)}
+        )
     return place.project

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
+from django.utils.translation import gettext, gettext_noop
 
 from labeling.people.models import Role
 from labeling.projects.models import Membership
@@ -18,18 +19,18 @@ EVERYONE = LABELERS | STAFF
 
 # name of the page, its label, who sees it
 NAVIGATION: list[tuple[str, str, set[Role]]] = [
-    ("overview", "Overview", STAFF | {Role.REVIEWER}),
-    ("queue", "Label", EVERYONE - {Role.ENGINEER}),
-    ("prompts", "Prompts", STAFF),
-    ("batches", "Tasks", STAFF),
-    ("snapshots", "Data", STAFF),
-    ("runs", "Runs", STAFF),
-    ("checkpoints", "Checkpoints", STAFF),
-    ("quality", "Quality", STAFF | {Role.REVIEWER}),
-    ("reviews", "Review", {Role.REVIEWER, Role.ADMIN}),
-    ("people", "People", {Role.ADMIN}),
-    ("guideline", "Guideline", EVERYONE),
-    ("project-settings", "Settings", {Role.ADMIN}),
+    ("overview", gettext_noop("Overview"), STAFF | {Role.REVIEWER}),
+    ("queue", gettext_noop("Label"), EVERYONE - {Role.ENGINEER}),
+    ("prompts", gettext_noop("Prompts"), STAFF),
+    ("batches", gettext_noop("Tasks"), STAFF),
+    ("snapshots", gettext_noop("Data"), STAFF),
+    ("runs", gettext_noop("Runs"), STAFF),
+    ("checkpoints", gettext_noop("Checkpoints"), STAFF),
+    ("quality", gettext_noop("Quality"), STAFF | {Role.REVIEWER}),
+    ("reviews", gettext_noop("Review"), {Role.REVIEWER, Role.ADMIN}),
+    ("people", gettext_noop("People"), {Role.ADMIN}),
+    ("guideline", gettext_noop("Guideline"), EVERYONE),
+    ("project-settings", gettext_noop("Settings"), {Role.ADMIN}),
 ]
 
 
@@ -49,7 +50,7 @@ def navigation(request: HttpRequest, membership: Membership) -> list[Item]:
             continue
         url = reverse(name, args=[membership.project.slug])
         exact = name == "overview"
-        items.append(Item(url, label, request.path == url if exact else request.path.startswith(url)))
+        items.append(Item(url, gettext(label), request.path == url if exact else request.path.startswith(url)))
     return items
 
 

@@ -95,11 +95,11 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
         labels = {
             "contact": _("How people get help"),
             "next_work": _("When more work comes"),
-            "completions_per_comparison": "Completions to rank at once (K)",
-            "overlap": "People per task",
-            "lease_minutes": "Minutes a task stays reserved",
-            "daily_goal": "Tasks a day",
-            "asks_strength": "Ask how much better when K is 2",
+            "completions_per_comparison": _("Completions to rank at once (K)"),
+            "overlap": _("People per task"),
+            "lease_minutes": _("Minutes a task stays reserved"),
+            "daily_goal": _("Tasks a day"),
+            "asks_strength": _("Ask how much better when K is 2"),
             "control_percent": _("Hidden controls, percent of comparisons"),
             "review_percent": _("Random work to review, percent"),
             "review_first": _("First work of each labeler to review"),
@@ -108,23 +108,23 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
             "requires_review": _("Only accepted work enters a snapshot"),
             "warned_categories": _("Categories with a warning"),
             "leak_names": _("More names that give a model away"),
-            "valid_percent": "Validation, percent of owners",
-            "test_percent": "Test, percent of owners",
-            "prompts_per_owner": "Prompts of one owner at most",
-            "autopilot": "Rounds go on by themselves",
-            "demonstrations_target": "Demonstrations a round",
-            "comparisons_target": "Rankings a round",
-            "evaluation_target": "Rankings that only evaluate",
-            "min_reward_accuracy": "Reward model must reach (accuracy)",
-            "max_kl": "Policy may move by (KL)",
+            "valid_percent": _("Validation, percent of owners"),
+            "test_percent": _("Test, percent of owners"),
+            "prompts_per_owner": _("Prompts of one owner at most"),
+            "autopilot": _("Rounds go on by themselves"),
+            "demonstrations_target": _("Demonstrations a round"),
+            "comparisons_target": _("Rankings a round"),
+            "evaluation_target": _("Rankings that only evaluate"),
+            "min_reward_accuracy": _("Reward model must reach (accuracy)"),
+            "max_kl": _("Policy may move by (KL)"),
         }
         help_texts = {
             "contact": _("An address or a person; labelers read it on their start page."),
             "next_work": _("Such as “Mondays at 9:00 UTC”; labelers read it when nothing is left to do."),
-            "completions_per_comparison": "Two to nine.",
-            "overlap": "How many different people judge the same task.",
-            "lease_minutes": "Renewed with every saved draft.",
-            "daily_goal": "Shown to labelers as a quiet count.",
+            "completions_per_comparison": _("Two to nine."),
+            "overlap": _("How many different people judge the same task."),
+            "lease_minutes": _("Renewed with every saved draft."),
+            "daily_goal": _("Shown to labelers as a quiet count."),
             "control_percent": _("Comparisons whose ranking is known, mixed into the others."),
             "review_percent": _("Drawn from all that is submitted."),
             "review_first": _("Of each kind of work."),
@@ -135,11 +135,11 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
                 "Prompt categories, with commas between them. Their tasks begin blurred, behind a warning."
             ),
             "leak_names": _("One a line, besides the common ones. Completions with one are held back and listed."),
-            "valid_percent": "Fixed once prompts are imported.",
-            "test_percent": "Never trained on. Fixed once prompts are imported.",
-            "prompts_per_owner": "More are left out at import and counted.",
-            "autopilot": "When each threshold below is met.",
-            "min_reward_accuracy": "On held-out rankings; 0.5 is a coin.",
+            "valid_percent": _("Fixed once prompts are imported."),
+            "test_percent": _("Never trained on. Fixed once prompts are imported."),
+            "prompts_per_owner": _("More are left out at import and counted."),
+            "autopilot": _("When each threshold below is met."),
+            "min_reward_accuracy": _("On held-out rankings; 0.5 is a coin."),
         }
 
     def groups(self) -> list[tuple[str, list[Any]]]:
@@ -150,17 +150,17 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
 class InviteForm(forms.Form):
     """One invitation."""
 
-    email = forms.EmailField(label="E-mail", max_length=254)
+    email = forms.EmailField(label=_("E-mail"), max_length=254)
     role = forms.ChoiceField(choices=Role.choices, initial=Role.CONTRACTOR)
 
 
 class AcceptInvitationForm(forms.Form):
     """What an invited person adds; the service checks the password."""
 
-    name = forms.CharField(max_length=120, label="Your name", widget=forms.TextInput(attrs={"autocomplete": "name"}))
+    name = forms.CharField(max_length=120, label=_("Your name"), widget=forms.TextInput(attrs={"autocomplete": "name"}))
     password = forms.CharField(
         strip=False,
-        help_text="At least 12 characters.",
+        help_text=_("At least 12 characters."),
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
 
@@ -169,10 +169,10 @@ class MembersFilter(forms.Form):
     """Filters of the list of people; they live in the address."""
 
     text = forms.CharField(
-        required=False, max_length=100, label="Name or e-mail", widget=forms.TextInput(attrs={"type": "search"})
+        required=False, max_length=100, label=_("Name or e-mail"), widget=forms.TextInput(attrs={"type": "search"})
     )
-    role = forms.ChoiceField(required=False, choices=[("", "Every role"), *Role.choices])
-    state = forms.ChoiceField(required=False, choices=[("", "Every state"), *Membership.State.choices])
+    role = forms.ChoiceField(required=False, choices=[("", _("Every role")), *Role.choices])
+    state = forms.ChoiceField(required=False, choices=[("", _("Every state")), *Membership.State.choices])
 
 
 class RoleForm(forms.Form):
@@ -184,7 +184,9 @@ class RoleForm(forms.Form):
 class PauseForm(forms.Form):
     """Why somebody is paused."""
 
-    reason = forms.CharField(max_length=300, widget=forms.Textarea(attrs={"rows": 3}), help_text="The person reads it.")
+    reason = forms.CharField(
+        max_length=300, widget=forms.Textarea(attrs={"rows": 3}), help_text=_("The person reads it.")
+    )
 
 
 class GuidelineForm(forms.Form):
@@ -192,7 +194,7 @@ class GuidelineForm(forms.Form):
 
     body = forms.CharField(
         strip=False,
-        label="Text",
-        help_text="Markdown. Say what a good answer is, in which order the criteria count, and give examples.",
+        label=_("Text"),
+        help_text=_("Markdown. Say what a good answer is, in which order the criteria count, and give examples."),
         widget=forms.Textarea(attrs={"class": "long", "rows": 24, "spellcheck": "true"}),
     )

@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import models, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from labeling.core import audit
 from labeling.core.errors import BadInput, Conflict, NotAllowed, NotFound
@@ -36,11 +37,14 @@ def invite(*, project: Project, email: str, role: str, by: User) -> tuple[Invita
     try:
         validate_email(email)
     except ValidationError as problem:
-        raise BadInput("That is no e-mail address; it looks like name@example.org.", field="email") from problem
+        raise BadInput(_("That is no e-mail address; it looks like name@example.org."), field="email") from problem
     if role not in Role.values:
-        raise BadInput(f"There is no role {role}; choose from {', '.join(Role.values)}.", field="role")
+        raise BadInput(
+            _("There is no role %(role)s; choose from %(values)s.") % {"role": role, "values": ", ".join(Role.values)},
+            field="role",
+        )
     if Membership.objects.filter(project=project, user__email__iexact=email).exists():
-        raise Conflict(f"{email} is in this project already.", field="email")
+        raise Conflict(_("%(email)s is in this project already.") % {"email": email}, field="email")
     now = timezone.now()
     usable(project).filter(email__iexact=email).update(revoked_at=now)
     secret = secrets.token_urlsafe(32)
@@ -70,7 +74,7 @@ def revoke_invitation(*, invitation: Invitation, by: User) -> Invitation:
     """Withdraw an invitation that nobody has used."""
     locked = Invitation.objects.select_for_update().get(pk=invitation.pk)
     if locked.accepted_at:
-        raise Conflict(f"{locked.email} has accepted already: pause the member instead.")
+        raise Conflict(_("%(email)s has accepted already: pause the member instead.") % {"email": locked.email})
     if locked.revoked_at is None:
         locked.revoked_at = timezone.now()
         locked.save(update_fields=["revoked_at"])
@@ -92,9 +96,11 @@ def accept_invitation(*, secret: str, name: str = "", password: str = "", user: 
     if known is None:
         known = new_account(email=locked.email, name=name, password=password)
     elif user is None or user.pk != known.pk:
-        raise NotAllowed(f"There is an account for {locked.email}: sign in with it, then open the link again.")
+        raise NotAllowed(
+            _("There is an account for %(email)s: sign in with it, then open the link again.") % {"email": locked.email}
+        )
     if Membership.objects.filter(project=locked.project, user=known).exists():
-        raise Conflict("You are in this project already.")
+        raise Conflict(_("You are in this project already."))
     screened = locked.role == Role.CONTRACTOR and locked.project.requires_screening
     state = Membership.State.QUALIFYING if screened else Membership.State.ACTIVE
     place = Membership.objects.create(project=locked.project, user=known, role=locked.role, state=state)
@@ -109,7 +115,7 @@ def new_account(*, email: str, name: str, password: str) -> User:
     """An account for an invited person; BadInput names what is wrong."""
     name = " ".join(name.split())
     if not name:
-        raise BadInput("Write the name that colleagues should see.", field="name")
+        raise BadInput(_("Write the name that colleagues should see."), field="name")
     try:
         validate_password(password, User(email=email, name=name))
     except ValidationError as problem:

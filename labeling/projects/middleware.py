@@ -7,6 +7,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
 
 from labeling.core.middleware import Handler
 from labeling.people.models import Role
@@ -26,7 +27,7 @@ class RequireSecondFactor:
         if request.path.startswith("/api/"):
             detail = "Set up a second factor on your account page first."
             return JsonResponse({"detail": detail, "code": "second_factor_missing"}, status=403)
-        messages.warning(request, "Your role needs a second factor. Set it up to go on.")
+        messages.warning(request, _("Your role needs a second factor. Set it up to go on."))
         return redirect("mfa_activate_totp")
 
     @staticmethod

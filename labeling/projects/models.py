@@ -10,6 +10,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from labeling.people.models import Role
 from labeling.projects.flags import Flag, PromptFlag, all_flags, all_prompt_flags
@@ -84,10 +85,10 @@ class Membership(models.Model):
     class State(models.TextChoices):
         """Only `active` people are given work."""
 
-        INVITED = "invited", "Invited"
-        QUALIFYING = "qualifying", "Qualifying"
-        ACTIVE = "active", "Active"
-        PAUSED = "paused", "Paused"
+        INVITED = "invited", _("Invited")
+        QUALIFYING = "qualifying", _("Qualifying")
+        ACTIVE = "active", _("Active")
+        PAUSED = "paused", _("Paused")
 
     TRANSITIONS: ClassVar[dict[str, set[str]]] = {
         "invited": {"qualifying", "active"},

@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -59,7 +60,7 @@ def invitation_revoke(request: ProjectRequest, slug: str, invitation_id: int) ->
     """Withdraw an invitation."""
     invitation = get_object_or_404(Invitation, project=request.project, pk=invitation_id)
     services.revoke_invitation(invitation=invitation, by=request.user)
-    messages.success(request, f"The invitation of {invitation.email} no longer works.")
+    messages.success(request, _("The invitation of %(email)s no longer works.") % {"email": invitation.email})
     return redirect("people", slug)
 
 
@@ -71,7 +72,9 @@ def person_role(request: ProjectRequest, slug: str, membership_id: int) -> HttpR
     form = RoleForm(request.POST or None, initial={"role": place.role})
     if request.method == "POST" and form.is_valid():
         services.change_role(membership=place, role=form.cleaned_data["role"], by=request.user)
-        messages.success(request, f"{place.user} has the role {form.cleaned_data['role']}.")
+        messages.success(
+            request, _("%(user)s has the role %(role)s.") % {"user": place.user, "role": form.cleaned_data["role"]}
+        )
         return redirect("people", slug)
     facts = [f"Now: {place.get_role_display()}.", "It holds from the next page they open. What they did stays theirs."]
     return confirm(request, f"Change the role of {place.user}", facts, "Change it", form=form)
@@ -85,7 +88,7 @@ def person_pause(request: ProjectRequest, slug: str, membership_id: int) -> Http
     form = PauseForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         services.pause_member(membership=place, reason=form.cleaned_data["reason"], by=request.user)
-        messages.success(request, f"{place.user} is paused.")
+        messages.success(request, _("%(user)s is paused.") % {"user": place.user})
         return redirect("people", slug)
     facts = ["They get no new work.", "What they have begun can still be handed in; what they did stays."]
     return confirm(request, f"Pause {place.user}?", facts, "Pause", form=form)
@@ -96,7 +99,7 @@ def person_pause(request: ProjectRequest, slug: str, membership_id: int) -> Http
 def person_resume(request: ProjectRequest, slug: str, membership_id: int) -> HttpResponse:
     """Let somebody work again."""
     place = services.resume_member(membership=member_of(request, membership_id), by=request.user)
-    messages.success(request, f"{place.user} can work.")
+    messages.success(request, _("%(user)s can work.") % {"user": place.user})
     return redirect("people", slug)
 
 
@@ -131,9 +134,9 @@ def invitation(request: HttpRequest, secret: str) -> HttpResponse:
             form.add_error(problem.field or None, problem.detail)
         else:
             if known is None:
-                messages.success(request, "Your account is ready. Sign in with it.")
+                messages.success(request, _("Your account is ready. Sign in with it."))
                 return redirect("account_login")
-            messages.success(request, f"You are in {found.project}.")
+            messages.success(request, _("You are in %(project)s.") % {"project": found.project})
             return redirect("projects")
     context = {
         "invitation": found,

@@ -55,7 +55,7 @@ def check(row: Project) -> None:
         raise BadInput(f"{field}: {messages[0]}", field=field) from problem
     if row.valid_percent + row.test_percent > 90:
         raise BadInput(
-            "valid_percent and test_percent together leave less than 10 % to train on: lower one of them.",
+            _("valid_percent and test_percent together leave less than 10 % to train on: lower one of them."),
             field="test_percent",
         )
 
@@ -71,7 +71,9 @@ def free_slug(name: str) -> str:
 def create_project(*, name: str, by: User, **settings: Any) -> Project:
     """A project with its maker as first admin. A random seed decides the split unless `seed` is given."""
     if unknown := set(settings) - SETTINGS - {"slug"}:
-        raise BadInput(f"There is no project setting {sorted(unknown)[0]}.", field=sorted(unknown)[0])
+        raise BadInput(
+            _("There is no project setting %(unknown)s.") % {"unknown": sorted(unknown)[0]}, field=sorted(unknown)[0]
+        )
     settings.setdefault("seed", secrets.randbelow(2**31))
     settings.setdefault("slug", free_slug(name))
     project = Project(name=name, created_by=by, **settings)
@@ -87,11 +89,15 @@ def update_project(*, project: Project, by: User, **settings: Any) -> Project:
     """Change settings. Those that decide the split are fixed as soon as there are prompts."""
     project = Project.objects.select_for_update().get(pk=project.pk)
     if unknown := set(settings) - SETTINGS:
-        raise BadInput(f"There is no project setting {sorted(unknown)[0]}.", field=sorted(unknown)[0])
+        raise BadInput(
+            _("There is no project setting %(unknown)s.") % {"unknown": sorted(unknown)[0]}, field=sorted(unknown)[0]
+        )
     before = {name: getattr(project, name) for name, value in settings.items() if getattr(project, name) != value}
     if (fixed := sorted(FIXED & set(before))) and project.prompts.exists():
         raise Conflict(
-            f"{fixed[0]} cannot change any more: the split of the imported prompts follows from it.", field=fixed[0]
+            _("%(fixed)s cannot change any more: the split of the imported prompts follows from it.")
+            % {"fixed": fixed[0]},
+            field=fixed[0],
         )
     for name in before:
         setattr(project, name, settings[name])
@@ -114,12 +120,22 @@ def set_paused(*, project: Project, paused: bool, by: User) -> Project:
 def add_member(*, project: Project, user: User, role: str, by: User | None, state: str = "active") -> Membership:
     """Put an existing person into the project; Conflict when they are in it already."""
     if role not in Role.values:
-        raise BadInput(f"There is no role {role}; choose from {', '.join(Role.values)}.", field="role")
+        raise BadInput(
+            _("There is no role %(role)s; choose from %(values)s.") % {"role": role, "values": ", ".join(Role.values)},
+            field="role",
+        )
     if state not in Membership.State.values:
-        raise BadInput(f"There is no state {state}; choose from {', '.join(Membership.State.values)}.", field="state")
+        raise BadInput(
+            _("There is no state %(state)s; choose from %(values)s.")
+            % {"state": state, "values": ", ".join(Membership.State.values)},
+            field="state",
+        )
     place, fresh = Membership.objects.get_or_create(project=project, user=user, defaults={"role": role, "state": state})
     if not fresh:
-        raise Conflict(f"{user} is in this project already, as {place.get_role_display().lower()}.")
+        raise Conflict(
+            _("%(user)s is in this project already, as %(state)s.")
+            % {"user": user, "state": place.get_role_display().lower()}
+        )
     audit.record("joined", place, by=by, after={"role": role, "state": state})
     return place
 
@@ -130,14 +146,19 @@ def keep_one_admin(place: Membership) -> None:
         project=place.project, role=Role.ADMIN, state=Membership.State.ACTIVE, user__is_active=True
     )
     if list(admins.values_list("pk", flat=True)) == [place.pk]:
-        raise Conflict(f"{place.user} is the project's only admin: make somebody else admin first.")
+        raise Conflict(
+            _("%(user)s is the project's only admin: make somebody else admin first.") % {"user": place.user}
+        )
 
 
 @transaction.atomic
 def change_role(*, membership: Membership, role: str, by: User) -> Membership:
     """Give a member another role; the project keeps at least one admin."""
     if role not in Role.values:
-        raise BadInput(f"There is no role {role}; choose from {', '.join(Role.values)}.", field="role")
+        raise BadInput(
+            _("There is no role %(role)s; choose from %(values)s.") % {"role": role, "values": ", ".join(Role.values)},
+            field="role",
+        )
     place = Membership.objects.select_for_update(of=("self",)).select_related("user", "project").get(pk=membership.pk)
     if place.role == role:
         return place
@@ -153,7 +174,7 @@ def pause_member(*, membership: Membership, reason: str, by: User) -> Membership
     """Hand this person no more work, and say why; what they have begun stays theirs until its lease ends."""
     reason = reason.strip()
     if not reason:
-        raise BadInput("Write the reason: the person will read it.", field="reason")
+        raise BadInput(_("Write the reason: the person will read it."), field="reason")
     keep_one_admin(membership)
     fresh: dict[str, Any] = {"paused_at": timezone.now(), "paused_by": by, "appeal": "", "appealed_at": None}
     return transitions.move(membership, to=Membership.State.PAUSED, by=by, paused_reason=reason, **fresh)
@@ -190,12 +211,14 @@ def resume_member(*, membership: Membership, by: User) -> Membership:
 def save_guideline_draft(*, project: Project, body: str, by: User) -> Guideline:
     """Keep the draft; nobody but admins sees it before it is published."""
     if not body.strip():
-        raise BadInput("A guideline needs text: say what a good answer is.", field="body")
+        raise BadInput(_("A guideline needs text: say what a good answer is."), field="body")
     if len(body) > MAX_GUIDELINE:
         raise BadInput(
-            f"A guideline has at most {MAX_GUIDELINE:,} characters; this one has {len(body):,}.", field="body"
+            _("A guideline has at most %(most)s characters; this one has %(body)s.")
+            % {"most": f"{MAX_GUIDELINE:,}", "body": f"{len(body):,}"},
+            field="body",
         )
-    draft, _ = Guideline.objects.update_or_create(project=project, version=0, defaults={"body": body})
+    draft, _created = Guideline.objects.update_or_create(project=project, version=0, defaults={"body": body})
     audit.record("saved draft", draft, by=by, after={"characters": len(body)})
     return draft
 
@@ -204,10 +227,13 @@ def next_guideline(*, project: Project) -> tuple[str, int]:
     """Text and number of the version that publishing would make; WrongState or Conflict when there is nothing new."""
     draft = selectors.guideline_draft(project)
     if draft is None:
-        raise WrongState("There is no draft to publish: write one first.")
+        raise WrongState(_("There is no draft to publish: write one first."))
     current = selectors.current_guideline(project)
     if current is not None and current.body == draft.body:
-        raise Conflict(f"The draft says the same as version {current.version}: change it before you publish.")
+        raise Conflict(
+            _("The draft says the same as version %(version)s: change it before you publish.")
+            % {"version": current.version}
+        )
     return draft.body, current.version + 1 if current else 1
 
 
@@ -227,10 +253,10 @@ def publish_guideline(*, project: Project, by: User) -> Guideline:
 def accept_guideline(*, guideline: Guideline, user: User) -> Acceptance:
     """Record that this member has read the current version; accepting twice is one acceptance."""
     if selectors.membership(user, guideline.project) is None:
-        raise NotAllowed("Only members of the project accept its guideline.")
+        raise NotAllowed(_("Only members of the project accept its guideline."))
     current = selectors.current_guideline(guideline.project)
     if current is None or current.pk != guideline.pk:
-        raise Conflict("A newer version has been published: read and accept that one.")
+        raise Conflict(_("A newer version has been published: read and accept that one."))
     acceptance, fresh = Acceptance.objects.get_or_create(guideline=guideline, user=user)
     if fresh:
         audit.record("accepted", guideline, by=user, after={"version": guideline.version})

@@ -7,6 +7,7 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from labeling.core.errors import BadInput, Conflict
@@ -39,7 +40,9 @@ def project_new(request: SignedInRequest) -> HttpResponse:
         except BadInput as problem:
             form.add_error(problem.field or None, problem.detail)
         else:
-            messages.success(request, "The project is there. Next: write its guideline, import prompts, invite people.")
+            messages.success(
+                request, _("The project is there. Next: write its guideline, import prompts, invite people.")
+            )
             return redirect("guideline", project.slug)
     status = 400 if form.is_bound else 200
     return render(request, "projects/project_form.html", {"form": form}, status=status)
@@ -56,7 +59,7 @@ def project_settings(request: ProjectRequest, slug: str) -> HttpResponse:
         except (BadInput, Conflict) as problem:
             form.add_error(problem.field or None, problem.detail)
         else:
-            messages.success(request, "Saved.")
+            messages.success(request, _("Saved."))
             return redirect("project-settings", slug)
     status = 400 if form.is_bound else 200
     return render(request, "projects/project_form.html", {"form": form}, status=status)
@@ -69,7 +72,9 @@ def project_pause(request: ProjectRequest, slug: str) -> HttpResponse:
     project = request.project
     if request.method == "POST":
         services.set_paused(project=project, paused=not project.is_paused, by=request.user)
-        messages.success(request, "Work is handed out again." if project.is_paused else "No more work is handed out.")
+        messages.success(
+            request, _("Work is handed out again.") if project.is_paused else _("No more work is handed out.")
+        )
         return redirect("project-settings", slug)
     working = selectors.members(project, role=Role.CONTRACTOR, state="active").count()
     facts = [
@@ -79,9 +84,9 @@ def project_pause(request: ProjectRequest, slug: str) -> HttpResponse:
         "Work that somebody has begun can still be handed in. Runs go on.",
     ]
     context = {
-        "title": "Hand out work again?" if project.is_paused else "Pause the project?",
+        "title": _("Hand out work again?") if project.is_paused else _("Pause the project?"),
         "facts": facts,
-        "action": "Hand out work" if project.is_paused else "Pause it",
+        "action": _("Hand out work") if project.is_paused else _("Pause it"),
         "back": "../",
     }
     return render(request, "components/confirm.html", context)

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.urls import path
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -150,7 +151,10 @@ class PromptImportApi(APIView):
         """All or nothing: a bad row refuses the whole import and is named in `errors`."""
         if int(request.META.get("CONTENT_LENGTH") or 0) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE // 2**20
-            raise BadInput(f"The body is larger than {limit} MiB: send fewer prompts at a time.", field="prompts")
+            raise BadInput(
+                _("The body is larger than %(limit)s MiB: send fewer prompts at a time.") % {"limit": limit},
+                field="prompts",
+            )
         body = PromptImportBodySerializer(data=request.data)
         body.is_valid(raise_exception=True)
         batch = services.import_prompts(
@@ -168,10 +172,15 @@ def asked(request: Request) -> dict[str, Any]:
     query = request.query_params
     if unknown := sorted(set(query) - set(FILTERS) - set(TEXTS) - set(CURSORS)):
         known = ", ".join([*FILTERS, *TEXTS, *CURSORS])
-        raise BadInput(f"There is no filter “{unknown[0]}”; known: {known}.", field=unknown[0])
+        raise BadInput(
+            _("There is no filter “%(unknown)s”; known: %(known)s.") % {"unknown": unknown[0], "known": known},
+            field=unknown[0],
+        )
     for name, values in FILTERS.items():
         if query.get(name) and query[name] not in values:
-            raise BadInput(f"“{name}” is one of {', '.join(values)}.", field=name)
+            raise BadInput(
+                _("“%(name)s” is one of %(values)s.") % {"name": name, "values": ", ".join(values)}, field=name
+            )
     return {name: query[name] for name in (*FILTERS, *TEXTS) if query.get(name)}
 
 

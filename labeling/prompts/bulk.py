@@ -26,7 +26,7 @@ MAX_CATEGORY = 60
 def affected(rows: QuerySet[Prompt], action: str) -> QuerySet[Prompt]:
     """Those of the rows that the action would change; BadInput for an unknown one."""
     if action not in ACTIONS:
-        raise BadInput(f"Choose one of {', '.join(ACTIONS)}.", field="action")
+        raise BadInput(_("Choose one of %(ACTIONS)s.") % {"ACTIONS": ", ".join(ACTIONS)}, field="action")
     return rows.filter(NEEDED[action])
 
 
@@ -62,5 +62,5 @@ def changes_of(action: str, category: str) -> dict[str, Any]:
 def checked_category(category: str) -> str:
     """The category without surrounding space; BadInput when it is too long."""
     if len(category.strip()) > MAX_CATEGORY:
-        raise BadInput(f"A category has at most {MAX_CATEGORY} characters.", field="category")
+        raise BadInput(_("A category has at most %(most)s characters.") % {"most": MAX_CATEGORY}, field="category")
     return category.strip()

@@ -18,20 +18,20 @@ class ImportForm(forms.Form):
 
     file = forms.FileField(
         required=False,
-        label="File",
-        help_text="JSONL or CSV, UTF-8, one prompt a line, at most 1 MiB a line.",
+        label=_("File"),
+        help_text=_("JSONL or CSV, UTF-8, one prompt a line, at most 1 MiB a line."),
         widget=forms.ClearableFileInput(attrs={"accept": ".jsonl,.json,.ndjson,.csv,text/csv,application/x-ndjson"}),
     )
     text = forms.CharField(
         required=False,
         strip=False,
-        label="Or paste lines",
+        label=_("Or paste lines"),
         widget=forms.Textarea(attrs={"rows": 8, "class": "mono", "spellcheck": "false"}),
     )
     fmt = forms.ChoiceField(
-        label="Format",
+        label=_("Format"),
         required=False,
-        choices=[("", "By the file's name; pasted lines are JSONL"), ("jsonl", "JSONL"), ("csv", "CSV")],
+        choices=[("", _("By the file's name; pasted lines are JSONL")), ("jsonl", "JSONL"), ("csv", _("CSV"))],
     )
 
     def clean(self) -> dict[str, Any]:
@@ -63,9 +63,9 @@ class PromptFilter(forms.Form):
     """Filters of the list; they live in the address."""
 
     text = forms.CharField(required=False, max_length=200, widget=forms.TextInput(attrs={"type": "search"}))
-    split = forms.ChoiceField(required=False, choices=[("", "Every split"), *Prompt.Split.choices])
-    state = forms.ChoiceField(required=False, choices=[("", "Every state"), *Prompt.State.choices])
-    kind = forms.ChoiceField(required=False, choices=[("", "Every kind"), *Prompt.Kind.choices])
+    split = forms.ChoiceField(required=False, choices=[("", _("Every split")), *Prompt.Split.choices])
+    state = forms.ChoiceField(required=False, choices=[("", _("Every state")), *Prompt.State.choices])
+    kind = forms.ChoiceField(required=False, choices=[("", _("Every kind")), *Prompt.Kind.choices])
     category = forms.ChoiceField(required=False)
     owner = forms.CharField(required=False, max_length=120, label=_("Owner"))
     imported = forms.IntegerField(required=False, min_value=1, widget=forms.HiddenInput)

@@ -49,24 +49,24 @@ class Prompt(models.Model):
     class Kind(models.TextChoices):
         """How it was written (InstructGPT, section 3.2)."""
 
-        PLAIN = "plain", "Plain"
-        FEW_SHOT = "few_shot", "Few-shot"
-        USER_BASED = "user_based", "User-based"
+        PLAIN = "plain", _("Plain")
+        FEW_SHOT = "few_shot", _("Few-shot")
+        USER_BASED = "user_based", _("User-based")
 
     class Split(models.TextChoices):
         """A pure function of the project's seed and the owner."""
 
-        TRAIN = "train", "Train"
-        VALID = "valid", "Validation"
-        TEST = "test", "Test"
+        TRAIN = "train", _("Train")
+        VALID = "valid", _("Validation")
+        TEST = "test", _("Test")
 
     class State(models.TextChoices):
         """Only active prompts get tasks; a brief asks labelers to write prompts and is never answered itself."""
 
-        ACTIVE = "active", "Active"
-        QUARANTINED = "quarantined", "Quarantined"
-        WITHDRAWN = "withdrawn", "Withdrawn"
-        BRIEF = "brief", "Brief"
+        ACTIVE = "active", _("Active")
+        QUARANTINED = "quarantined", _("Quarantined")
+        WITHDRAWN = "withdrawn", _("Withdrawn")
+        BRIEF = "brief", _("Brief")
 
     TRANSITIONS = {
         "active": {"quarantined", "withdrawn"},

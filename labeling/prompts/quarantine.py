@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from labeling.core import audit, transitions
 from labeling.core.errors import BadInput, Conflict
@@ -60,7 +61,7 @@ def decide(*, project: Project, prompts: Iterable[int], decision: str, by: User)
     Counts `accept`, `redact`, `reject`, and `same`: redacted ones that then say what another prompt says, and are withdrawn.
     """
     if decision not in DECISIONS:
-        raise BadInput(f"Decide one of {', '.join(DECISIONS)}.", field="decision")
+        raise BadInput(_("Decide one of %(DECISIONS)s.") % {"DECISIONS": ", ".join(DECISIONS)}, field="decision")
     rows = Prompt.objects.select_for_update().filter(
         project=project, state=Prompt.State.QUARANTINED, pk__in=list(prompts)
     )
@@ -77,7 +78,10 @@ def decide(*, project: Project, prompts: Iterable[int], decision: str, by: User)
 def redact(prompt: Prompt, by: User) -> str:
     """Take the findings out and let the prompt in; "same" when it then repeats another and is withdrawn instead."""
     if prompt.tasks.exists():
-        raise Conflict(f"Prompt {prompt.public_id} has tasks already: its text cannot change. Withdraw it.")
+        raise Conflict(
+            _("Prompt %(public_id)s has tasks already: its text cannot change. Withdraw it.")
+            % {"public_id": prompt.public_id}
+        )
     messages: list[Any] = hygiene.redacted(prompt.messages)
     content = hygiene.content_hash(messages)
     if Prompt.objects.filter(project=prompt.project_id, content_hash=content).exclude(pk=prompt.pk).exists():

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from labeling.core import audit, transitions
 from labeling.core.errors import BadInput
@@ -26,7 +27,7 @@ def import_prompts(*, project: Project, lines: Iterable[Any], fmt: str, by: User
     Raises BadInput with `.extra["errors"]`, a list of {line, field, detail}; nothing is kept then.
     """
     if fmt not in FORMATS:
-        raise BadInput(f"There is no format {fmt}; choose jsonl or csv.", field="format")
+        raise BadInput(_("There is no format %(fmt)s; choose jsonl or csv.") % {"fmt": fmt}, field="format")
     batch = PromptImport(project=project, source=source[:200], sha256="", created_by=by)
     return fill(batch, lines=lines, fmt=fmt)
 
@@ -48,7 +49,7 @@ def fill(
         raise refusal(importer)
     report = importer.report()
     if not report["rows"]:
-        raise BadInput("There is no prompt in it: give at least one.", field="prompts")
+        raise BadInput(_("There is no prompt in it: give at least one."), field="prompts")
     batch.report, batch.state = report, PromptImport.State.DONE
     batch.save(update_fields=["report", "sha256", "state"])
     audit.record("imported prompts", batch, by=by, after={"sha256": batch.sha256, **report})

@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from labeling.people.models import Role
@@ -39,7 +40,7 @@ def prompt_withdraw(request: ProjectRequest, slug: str, public_id: str) -> HttpR
     found = one(request, public_id)
     if request.method == "POST":
         services.withdraw_prompt(prompt=found, by=request.user)
-        messages.success(request, "The prompt is withdrawn.")
+        messages.success(request, _("The prompt is withdrawn."))
         return redirect("prompt", slug, public_id)
     count = found.tasks.count()
     facts = [
@@ -57,7 +58,7 @@ def prompt_restore(request: ProjectRequest, slug: str, public_id: str) -> HttpRe
     found = one(request, public_id)
     if request.method == "POST":
         services.restore_prompt(prompt=found, by=request.user)
-        messages.success(request, "The prompt can get tasks.")
+        messages.success(request, _("The prompt can get tasks."))
         return redirect("prompt", slug, public_id)
     kinds = hygiene.personal_data(found.messages)
     facts = [

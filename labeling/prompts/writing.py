@@ -25,12 +25,15 @@ MAX_BRIEF = 5000
 def brief(*, project: Project, kind: str, text: str, category: str, split: str) -> Prompt:
     """The brief that says this; asking again gives the same row. What is written for it gets its kind, category and split."""
     if kind not in Prompt.Kind.values:
-        raise BadInput(f"Choose one of {', '.join(Prompt.Kind.values)}.", field="prompt_kind")
+        raise BadInput(_("Choose one of %(values)s.") % {"values": ", ".join(Prompt.Kind.values)}, field="prompt_kind")
     text = text.strip()
     if len(text) > MAX_BRIEF or "\x00" in text:
-        raise BadInput(f"A brief has at most {MAX_BRIEF:,} characters of plain text.", field="brief")
+        raise BadInput(
+            _("A brief has at most %(most)s characters of plain text.") % {"most": f"{MAX_BRIEF:,}"},
+            field="brief",
+        )
     if kind == Prompt.Kind.USER_BASED and not text:
-        raise BadInput("Describe the use case that the prompts shall come from.", field="brief")
+        raise BadInput(_("Describe the use case that the prompts shall come from."), field="brief")
     mark = hashlib.sha256("\n".join(["brief", kind, category, split, text]).encode()).hexdigest()
     said = {
         "messages": [{"role": "user", "content": text}] if text else [],

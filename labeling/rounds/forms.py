@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from labeling.checkpoints import selectors as registry
 from labeling.checkpoints.models import Checkpoint
@@ -28,7 +29,7 @@ class SettingsForm(forms.Form):
 
     stages = forms.CharField(
         required=False,
-        label="Settings of the stages",
+        label=_("Settings of the stages"),
         widget=forms.Textarea(attrs={"rows": 12, "class": "field mono", "spellcheck": "false"}),
         help_text='JSON: {"ppo": {"updates": 30}}. Stages: '
         + ", ".join(STAGES)
@@ -72,9 +73,9 @@ class OpenForm(SettingsForm):
     policy = forms.ModelChoiceField(
         queryset=Checkpoint.objects.none(),
         required=False,
-        label="Start from",
+        label=_("Start from"),
         empty_label="Demonstrations (the first round)",
-        help_text="A policy skips demonstrations and supervised fine-tuning: the round begins by sampling it.",
+        help_text=_("A policy skips demonstrations and supervised fine-tuning: the round begins by sampling it."),
     )
 
     def __init__(self, *args: Any, project: Project, loop_round: Round, **kwargs: Any) -> None:

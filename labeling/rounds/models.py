@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from labeling.checkpoints.models import Checkpoint
 from labeling.datasets.models import Snapshot
@@ -17,14 +18,14 @@ class Round(models.Model):
     class State(models.TextChoices):
         """What the round waits for."""
 
-        DEMONSTRATIONS = "demonstrations", "Collecting demonstrations"
-        SFT = "sft", "Supervised fine-tuning"
-        SAMPLE = "sample", "Sampling completions"
-        COMPARISONS = "comparisons", "Collecting rankings"
-        REWARD = "reward", "Training the reward model"
-        PPO = "ppo", "PPO"
-        NEXT = "next", "Sampling the new policy for the next round"
-        CLOSED = "closed", "Closed"
+        DEMONSTRATIONS = "demonstrations", _("Collecting demonstrations")
+        SFT = "sft", _("Supervised fine-tuning")
+        SAMPLE = "sample", _("Sampling completions")
+        COMPARISONS = "comparisons", _("Collecting rankings")
+        REWARD = "reward", _("Training the reward model")
+        PPO = "ppo", _("PPO")
+        NEXT = "next", _("Sampling the new policy for the next round")
+        CLOSED = "closed", _("Closed")
 
     TRANSITIONS = {
         "demonstrations": {"sft", "closed"},

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from labeling.core.errors import BadInput
 from labeling.projects.models import Project
 from labeling.rounds.models import Round
@@ -57,9 +59,9 @@ def check_configs(*, project: Project, configs: dict[str, Any]) -> dict[str, Any
     """Return `configs` if every part, setting and count in it is known and right; raises BadInput naming the wrong one."""
     for part in configs:
         if part not in (*STAGES, "plan"):
-            raise BadInput(f"A round knows the parts plan, {', '.join(STAGES)}.", field=part)
+            raise BadInput(_("A round knows the parts plan, %(STAGES)s.") % {"STAGES": ", ".join(STAGES)}, field=part)
         if not isinstance(configs[part], dict):
-            raise BadInput("Must be an object of settings.", field=part)
+            raise BadInput(_("Must be an object of settings."), field=part)
     for part, stage in STAGES.items():
         try:
             runs.checked_config(runs.checked_kind(stage), configs.get(part, {}))
@@ -68,8 +70,8 @@ def check_configs(*, project: Project, configs: dict[str, Any]) -> dict[str, Any
     known = [item.name for item in fields(Plan)]
     for name, value in configs.get("plan", {}).items():
         if name not in known:
-            raise BadInput(f"A plan has {', '.join(known)}.", field=f"plan.{name}")
+            raise BadInput(_("A plan has %(known)s.") % {"known": ", ".join(known)}, field=f"plan.{name}")
         low = 0 if name in ("evaluation_prompts", "next_prompts", "seed") else 1
         if not isinstance(value, int) or isinstance(value, bool) or value < low:
-            raise BadInput(f"Must be a whole number of at least {low}.", field=f"plan.{name}")
+            raise BadInput(_("Must be a whole number of at least %(low)s.") % {"low": low}, field=f"plan.{name}")
     return configs

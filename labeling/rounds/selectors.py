@@ -92,7 +92,7 @@ def steps(loop_round: Round) -> list[Step]:
     found = []
     for at, state in enumerate(order[:-1]):
         standing_word = "done" if at < here else "now" if at == here else "next"
-        found.append(Step(State(state).label, standing_word, _words(loop_round, state), _links(loop_round, state)))
+        found.append(Step(str(State(state).label), standing_word, _words(loop_round, state), _links(loop_round, state)))
     return found
 
 

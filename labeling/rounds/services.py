@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from labeling.checkpoints import selectors as registry
 from labeling.checkpoints import services as checkpoints
@@ -43,9 +44,9 @@ def open_round(
     Project.objects.select_for_update(of=("self",)).get(pk=project.pk)
     last = Round.objects.filter(project=project).first()
     if last is not None and last.state != State.CLOSED:
-        raise Conflict(f"Round {last.number} is still open: finish or close it first.")
+        raise Conflict(_("Round %(number)s is still open: finish or close it first.") % {"number": last.number})
     if policy is not None and (policy.project_id != project.pk or policy.kind == Checkpoint.Kind.REWARD):
-        raise BadInput("A round starts from a policy of its own project.", field="policy")
+        raise BadInput(_("A round starts from a policy of its own project."), field="policy")
     loop_round = Round(
         project=project,
         number=last.number + 1 if last else 1,
@@ -57,14 +58,14 @@ def open_round(
     plan = plan_of(loop_round)
     if not plan.evaluation_prompts and not plan.next_prompts:
         raise BadInput(
-            "A round ends with comparisons of its new policy: raise the project's evaluation target.",
+            _("A round ends with comparisons of its new policy: raise the project's evaluation target."),
             field="plan.evaluation_prompts",
         )
     try:
         with transaction.atomic():
             loop_round.save()
     except IntegrityError as problem:
-        raise Conflict("Another round was opened at the same moment: reload the page.") from problem
+        raise Conflict(_("Another round was opened at the same moment: reload the page.")) from problem
     audit.record("opened", loop_round, by=by, after={"number": loop_round.number, "state": loop_round.state})
     nudge(loop_round)
     return loop_round
@@ -165,7 +166,7 @@ def retry_stage(*, round_id: int, by: User | None) -> None:
     loop_round = lock(round_id)
     run = stages.run_of(loop_round)
     if run is None and not loop_round.blocked:
-        raise WrongState("There is no run to retry in this state.")
+        raise WrongState(_("There is no run to retry in this state."))
     if run is not None:
         if not run.is_over:
             runs.request_cancel(run=run, by=by)
@@ -182,7 +183,7 @@ def collect_more(*, round_id: int, by: User | None) -> None:
     loop_round = lock(round_id)
     run = loop_round.reward_run
     if run is not None and not run.is_over:
-        raise Conflict(f"Run {run.name} is still working: stop it first.")
+        raise Conflict(_("Run %(name)s is still working: stop it first.") % {"name": run.name})
     move(loop_round, to=State.COMPARISONS, by=by, rankings_snapshot=None, reward_run=None, blocked="")
 
 
@@ -209,7 +210,7 @@ def change_configs(*, round_id: int, configs: dict[str, Any], by: User | None) -
     """Settings for the stages that have not started yet; raises BadInput naming the wrong one."""
     loop_round = lock(round_id)
     if loop_round.state == State.CLOSED:
-        raise WrongState("This round is closed: set the next one's settings instead.")
+        raise WrongState(_("This round is closed: set the next one's settings instead."))
     before, loop_round.configs = loop_round.configs, check_configs(project=loop_round.project, configs=configs)
     loop_round.save(update_fields=["configs"])
     audit.record("changed the settings of", loop_round, by=by, before=before, after=configs)

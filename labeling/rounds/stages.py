@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from labeling.assignments.models import TaskBatch
 from labeling.checkpoints import selectors as registry
 from labeling.checkpoints import services as checkpoints
@@ -61,7 +63,10 @@ def start_run(loop_round: Round, by: Any) -> bool:
     snapshots = data_of(loop_round, by)
     for snapshot in snapshots:
         if snapshot.state == Snapshot.State.FAILED:
-            raise Conflict(f"The files of snapshot {snapshot.name} could not be written: {snapshot.error}")
+            raise Conflict(
+                _("The files of snapshot %(name)s could not be written: %(error)s")
+                % {"name": snapshot.name, "error": snapshot.error}
+            )
     if any(snapshot.state != Snapshot.State.READY for snapshot in snapshots):
         return False
     run = runs.queue_run(
@@ -109,7 +114,7 @@ def inputs_of(loop_round: Round) -> dict[str, list[Checkpoint]]:
     base = registry.base_of(project=loop_round.project)
     policy = loop_round.policy or base
     if policy is None:
-        raise Conflict("This project has no base model: register one on the page of checkpoints, then go on.")
+        raise Conflict(_("This project has no base model: register one on the page of checkpoints, then go on."))
     if loop_round.state == State.SFT:
         return {"policy": [base or policy]}
     if loop_round.state == State.PPO and loop_round.reward is not None:
@@ -148,7 +153,7 @@ def frozen(loop_round: Round, kind: str, name: str, rules: dict[str, Any], by: A
             project=loop_round.project, kind=kind, name=free, rules=rules, by=by, round_number=loop_round.number
         )
     except LoopError as problem:
-        raise Conflict(f"Snapshot “{free}”: {problem.detail}") from problem
+        raise Conflict(_("Snapshot “%(free)s”: %(detail)s") % {"free": free, "detail": problem.detail}) from problem
 
 
 def keep(loop_round: Round, field: str, snapshot: Snapshot) -> Snapshot:
@@ -194,7 +199,8 @@ def begin_comparisons(loop_round: Round, by: Any) -> None:
     )
     if made is None:
         raise Conflict(
-            f"Run {run.name} left no prompt with {k} completions to compare: look at its page, then retry it."
+            _("Run %(name)s left no prompt with %(k)s completions to compare: look at its page, then retry it.")
+            % {"name": run.name, "k": k}
         )
     move(loop_round, to=State.COMPARISONS, by=by, blocked="")
 
@@ -273,5 +279,7 @@ def compare(
 def output_of(run: Run) -> Checkpoint:
     """The checkpoint a run published; raises Conflict when it published none."""
     if run.output is None:
-        raise Conflict(f"Run {run.name} succeeded without a checkpoint: start the stage again with Retry.")
+        raise Conflict(
+            _("Run %(name)s succeeded without a checkpoint: start the stage again with Retry.") % {"name": run.name}
+        )
     return run.output

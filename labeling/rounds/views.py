@@ -10,6 +10,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from labeling.core.errors import LoopError
@@ -102,9 +103,13 @@ def round_new(request: ProjectRequest, slug: str) -> HttpResponse:
         except LoopError as problem:
             blame(form, problem)
         else:
-            messages.success(request, f"Round {opened.number} is open.")
+            messages.success(request, _("Round %(number)s is open.") % {"number": opened.number})
             return redirect("round", slug, opened.number)
-    context = {"form": form, "title": f"Open round {last.number + 1 if last else 1}", "action": "Open the round"}
+    context = {
+        "form": form,
+        "title": _("Open round %(last)s") % {"last": last.number + 1 if last else 1},
+        "action": _("Open the round"),
+    }
     context["back"] = reverse("rounds", args=[slug])
     return render(request, "rounds/settings.html", context, status=400 if form.is_bound else 200)
 
@@ -120,9 +125,9 @@ def round_settings(request: ProjectRequest, slug: str, number: int) -> HttpRespo
         except LoopError as problem:
             blame(form, problem)
         else:
-            messages.success(request, "Stages that have not started will use these settings.")
+            messages.success(request, _("Stages that have not started will use these settings."))
             return redirect("round", slug, number)
-    context = {"form": form, "title": f"Settings of round {number}", "action": "Save"}
+    context = {"form": form, "title": _("Settings of round %(number)s") % {"number": number}, "action": _("Save")}
     context["back"] = reverse("round", args=[slug, number])
     return render(request, "rounds/settings.html", context, status=400 if form.is_bound else 200)
 
@@ -202,9 +207,9 @@ def round_close(request: ProjectRequest, slug: str, number: int) -> HttpResponse
             messages.error(request, problem.detail)
         return redirect(back)
     context = {
-        "title": f"Close round {number}?",
+        "title": _("Close round %(number)s?") % {"number": number},
         "facts": selectors.closing_facts(loop_round),
-        "action": "Close the round",
+        "action": _("Close the round"),
         "back": back,
         "danger": True,
     }

@@ -6,6 +6,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from django.urls import path
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -91,9 +92,11 @@ def find(request: Request, run_id: UUID, scope: str) -> Run:
     run = Run.objects.select_related("project", "output").filter(pk=run_id).first()
     place = person(request).memberships.filter(project=run.project).first() if run else None
     if run is None or place is None:
-        raise NotFound("There is no such run.")
+        raise NotFound(_("There is no such run."))
     if Role(place.role) not in ROLES_OF_SCOPE[scope]:
-        raise NotAllowed(f"Your role in this project ({place.role}) may not use {scope}.")
+        raise NotAllowed(
+            _("Your role in this project (%(role)s) may not use %(scope)s.") % {"role": place.role, "scope": scope}
+        )
     return run
 
 
@@ -102,7 +105,11 @@ def by_public_id(model: Any, project: Project, ids: list[UUID], field: str) -> l
     found = {row.public_id: row for row in model.objects.filter(project=project, public_id__in=ids)}
     for wanted in ids:
         if wanted not in found:
-            raise BadInput(f"The project has no {model._meta.verbose_name} {wanted}.", field=field)
+            raise BadInput(
+                _("The project has no %(verbose_name)s %(wanted)s.")
+                % {"verbose_name": model._meta.verbose_name, "wanted": wanted},
+                field=field,
+            )
     return [found[wanted] for wanted in ids]
 
 
@@ -214,7 +221,9 @@ class RunLog(APIView):
         found = find(request, run, Scope.RUNS_READ)
         lines = whole(request, "lines", 100) or 0
         if not 1 <= lines <= MOST_LOG_LINES:
-            raise BadInput(f"lines must be from 1 to {MOST_LOG_LINES}.", field="lines")
+            raise BadInput(
+                _("lines must be from 1 to %(MOST_LOG_LINES)s.") % {"MOST_LOG_LINES": MOST_LOG_LINES}, field="lines"
+            )
         return Response({"log": directory.log_tail(directory.path_of(found), lines=lines)})
 
 
@@ -224,7 +233,9 @@ def whole(request: Request, name: str, default: int | None) -> int | None:
     if raw is None or raw == "":
         return default
     if not raw.removeprefix("-").isascii() or not raw.removeprefix("-").isdigit() or len(raw) > 18:
-        raise BadInput(f"{name} must be a whole number, not {raw!r}.", field=name)
+        raise BadInput(
+            _("%(name)s must be a whole number, not %(raw)s.") % {"name": name, "raw": f"{raw!r}"}, field=name
+        )
     return int(raw)
 
 

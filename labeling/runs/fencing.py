@@ -9,6 +9,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from labeling.core import audit
 from labeling.core.errors import WrongState
@@ -46,7 +47,7 @@ def change(*, run_id: UUID, attempt: int, to: str = "", **changes: Any) -> Run:
     before = run.state
     if to and to != before:
         if to not in Run.TRANSITIONS[before]:
-            raise WrongState(f"This run is {before} and cannot become {to}.")
+            raise WrongState(_("This run is %(before)s and cannot become %(to)s.") % {"before": before, "to": to})
         changes = {"state": to, **(RELEASED if to in (*TERMINAL, Run.State.QUEUED) else {}), **changes}
         audit.record("moved", run, before={"state": before}, after={"state": to, "attempt": attempt})
     for name, value in changes.items():

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.http import QueryDict
+from django.utils.translation import gettext as _
 
 from labeling.checkpoints import selectors as checkpoints
 from labeling.checkpoints.models import Checkpoint
@@ -62,7 +63,7 @@ class RunForm(forms.Form):
     def __init__(self, data: QueryDict | None = None, *, project: Project, kind: str, **kwargs: Any) -> None:
         super().__init__(data, **kwargs)
         self.project, self.stage = project, Kind(kind)
-        self.fields["name"] = forms.CharField(max_length=80, help_text="Also the name of the checkpoint it makes.")
+        self.fields["name"] = forms.CharField(max_length=80, help_text=_("Also the name of the checkpoint it makes."))
         self.fields["seed"] = forms.IntegerField(min_value=0, max_value=LARGEST_SEED, initial=0)
         self.settings = describe(CONFIGS[self.stage])
         for role in NEEDS[self.stage].inputs:

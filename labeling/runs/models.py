@@ -7,6 +7,7 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from labeling.checkpoints.models import Checkpoint
 from labeling.datasets.models import Snapshot
@@ -22,23 +23,23 @@ class Run(models.Model):
     class Kind(models.TextChoices):
         """The names of modules in `training/`."""
 
-        PRETRAIN = "pretrain", "Pretrain"
-        SFT = "sft", "Supervised fine-tuning"
-        SAMPLE = "sample", "Sampling"
-        REWARD = "reward", "Reward model"
-        PPO = "ppo", "PPO"
-        EVALUATE = "evaluate", "Evaluation"
+        PRETRAIN = "pretrain", _("Pretrain")
+        SFT = "sft", _("Supervised fine-tuning")
+        SAMPLE = "sample", _("Sampling")
+        REWARD = "reward", _("Reward model")
+        PPO = "ppo", _("PPO")
+        EVALUATE = "evaluate", _("Evaluation")
 
     class State(models.TextChoices):
         """Terminal is terminal: a trigger refuses to leave succeeded, failed and cancelled."""
 
-        QUEUED = "queued", "Queued"
-        STARTING = "starting", "Starting"
-        RUNNING = "running", "Running"
-        CANCELLING = "cancelling", "Stopping"
-        SUCCEEDED = "succeeded", "Succeeded"
-        FAILED = "failed", "Failed"
-        CANCELLED = "cancelled", "Cancelled"
+        QUEUED = "queued", _("Queued")
+        STARTING = "starting", _("Starting")
+        RUNNING = "running", _("Running")
+        CANCELLING = "cancelling", _("Stopping")
+        SUCCEEDED = "succeeded", _("Succeeded")
+        FAILED = "failed", _("Failed")
+        CANCELLED = "cancelled", _("Cancelled")
 
     TRANSITIONS = {
         "queued": {"starting", "cancelled", "failed"},

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import models
+from django.utils.translation import gettext as _
 
 from labeling.core.errors import NotFound
 from labeling.projects.models import Project
@@ -24,7 +25,7 @@ def one(*, project: Project, run_id: UUID) -> Run:
     rows = Run.objects.select_related("project", "output", "created_by", "cancel_requested_by")
     run = rows.filter(project=project, pk=run_id).first()
     if run is None:
-        raise NotFound("There is no such run in this project.")
+        raise NotFound(_("There is no such run in this project."))
     return run
 
 

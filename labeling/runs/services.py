@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from labeling.checkpoints.models import Checkpoint
 from labeling.core import audit, transitions
@@ -74,7 +75,10 @@ def request_cancel(*, run: Run, by: User | None) -> Run:
     """Ask it to stop: a queued run is cancelled at once, a live one by its supervisor. Asking twice changes nothing."""
     run = Run.objects.select_for_update(of=("self",)).get(pk=run.pk)
     if run.is_over:
-        raise WrongState(f"{run.name} has already {run.get_state_display().lower()}: there is nothing to stop.")
+        raise WrongState(
+            _("%(name)s has already %(state)s: there is nothing to stop.")
+            % {"name": run.name, "state": run.get_state_display().lower()}
+        )
     if run.cancel_requested_at:
         return run
     asked: dict[str, Any] = {"cancel_requested_at": db_now(), "cancel_requested_by": by}
@@ -93,13 +97,16 @@ def checked_kind(kind: str) -> Kind:
     try:
         return Kind(kind)
     except ValueError:
-        raise BadInput(f"kind must be one of {', '.join(Kind)}, not {kind!r}.", field="kind") from None
+        raise BadInput(
+            _("kind must be one of %(Kind)s, not %(kind)s.") % {"Kind": ", ".join(Kind), "kind": f"{kind!r}"},
+            field="kind",
+        ) from None
 
 
 def checked_config(stage: Kind, config: Mapping[str, Any]) -> dict[str, Any]:
     """The whole config, defaults filled in, as the stage will read it; raises BadInput naming the setting."""
     if not isinstance(config, Mapping):
-        raise BadInput("config must be an object that maps settings to values.", field="config")
+        raise BadInput(_("config must be an object that maps settings to values."), field="config")
     try:
         return config_for(stage, dict(config)).to_dict()
     except ConfigError as problem:
@@ -109,9 +116,11 @@ def checked_config(stage: Kind, config: Mapping[str, Any]) -> dict[str, Any]:
 def check_name_and_seed(name: str, seed: int) -> None:
     """A name people can read, and a seed that training accepts."""
     if not name.strip() or len(name.strip()) > 80:
-        raise BadInput("Give the run a name of 1 to 80 characters.", field="name")
+        raise BadInput(_("Give the run a name of 1 to 80 characters."), field="name")
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= LARGEST_SEED:
-        raise BadInput(f"seed must be a whole number from 0 to {LARGEST_SEED}.", field="seed")
+        raise BadInput(
+            _("seed must be a whole number from 0 to %(LARGEST_SEED)s.") % {"LARGEST_SEED": LARGEST_SEED}, field="seed"
+        )
 
 
 def check_inputs(project: Project, stage: Kind, inputs: Mapping[str, Sequence[Checkpoint]]) -> None:
@@ -119,24 +128,39 @@ def check_inputs(project: Project, stage: Kind, inputs: Mapping[str, Sequence[Ch
     allowed = {role.rstrip("?"): role.endswith("?") for role in NEEDS[stage].inputs}
     for role, optional in allowed.items():
         if not optional and not inputs.get(role):
-            raise BadInput(f"A {stage} run needs a checkpoint as {role}: choose one.", field=f"inputs.{role}")
+            raise BadInput(
+                _("A %(stage)s run needs a checkpoint as %(role)s: choose one.") % {"stage": stage, "role": role},
+                field=f"inputs.{role}",
+            )
     for role, rows in inputs.items():
         where = f"inputs.{role}"
         if role not in allowed:
             named = ", ".join(allowed) or "none"
-            raise BadInput(f"A {stage} run reads no {role} (its inputs: {named}); leave it out.", field=where)
+            raise BadInput(
+                _("A %(stage)s run reads no %(role)s (its inputs: %(named)s); leave it out.")
+                % {"stage": stage, "role": role, "named": named},
+                field=where,
+            )
         if len(rows) > 1 and not (role == "policy" and stage in MANY_POLICIES):
-            raise BadInput(f"A {stage} run reads one checkpoint as {role}, not {len(rows)}.", field=where)
+            raise BadInput(
+                _("A %(stage)s run reads one checkpoint as %(role)s, not %(rows)s.")
+                % {"stage": stage, "role": role, "rows": len(rows)},
+                field=where,
+            )
         if len({row.pk for row in rows}) < len(rows):
-            raise BadInput(f"The same checkpoint is named twice as {role}.", field=where)
+            raise BadInput(_("The same checkpoint is named twice as %(role)s.") % {"role": role}, field=where)
         for row in rows:
             if row.project_id != project.pk:
-                raise BadInput(f"{row.name} belongs to another project.", field=where)
+                raise BadInput(_("%(name)s belongs to another project.") % {"name": row.name}, field=where)
             if row.state == Checkpoint.State.RETIRED:
-                raise BadInput(f"{row.name} is retired: bring it back, or choose another.", field=where)
+                raise BadInput(
+                    _("%(name)s is retired: bring it back, or choose another.") % {"name": row.name}, field=where
+                )
             if row.kind not in ROLE_KINDS[role]:
                 raise BadInput(
-                    f"{row.name} is a {row.get_kind_display().lower()} and cannot be the {role}.", field=where
+                    _("%(name)s is a %(state)s and cannot be the %(role)s.")
+                    % {"name": row.name, "state": row.get_kind_display().lower(), "role": role},
+                    field=where,
                 )
 
 
@@ -157,23 +181,33 @@ def check_snapshots(project: Project, stage: Kind, snapshots: Sequence[Snapshot]
     for snapshot in snapshots:
         where = f"data.{snapshot.kind}"
         if snapshot.project_id != project.pk:
-            raise BadInput(f"{snapshot.name} belongs to another project.", field=where)
+            raise BadInput(_("%(name)s belongs to another project.") % {"name": snapshot.name}, field=where)
         if snapshot.kind not in allowed:
-            raise BadInput(f"A {stage} run reads {', '.join(allowed)}, not {snapshot.kind}.", field=where)
+            raise BadInput(
+                _("A %(stage)s run reads %(allowed)s, not %(kind)s.")
+                % {"stage": stage, "allowed": ", ".join(allowed), "kind": snapshot.kind},
+                field=where,
+            )
         if snapshot.state == Snapshot.State.FAILED:
-            raise BadInput(f"The files of {snapshot.name} could not be written: freeze it again.", field=where)
+            raise BadInput(
+                _("The files of %(name)s could not be written: freeze it again.") % {"name": snapshot.name}, field=where
+            )
         if not snapshot.rows:
-            raise BadInput(f"{snapshot.name} has no rows.", field=where)
+            raise BadInput(_("%(name)s has no rows.") % {"name": snapshot.name}, field=where)
     if len({snapshot.pk for snapshot in snapshots}) < len(snapshots):
-        raise BadInput("The same snapshot is named twice.", field="data")
+        raise BadInput(_("The same snapshot is named twice."), field="data")
     present = {snapshot.kind for snapshot in snapshots}
     if allowed and not present:
         needed = [kind for kind, optional in allowed.items() if not optional] or list(allowed)
         raise BadInput(
-            f"A {stage} run needs a snapshot of {' or '.join(needed)}: choose one.", field=f"data.{needed[0]}"
+            _("A %(stage)s run needs a snapshot of %(needed)s: choose one.")
+            % {"stage": stage, "needed": " or ".join(needed)},
+            field=f"data.{needed[0]}",
         )
     for kind, optional in allowed.items():
         if not optional and kind not in present:
             raise BadInput(
-                f"A {stage} run needs a snapshot of {kind}: freeze one, or choose one.", field=f"data.{kind}"
+                _("A %(stage)s run needs a snapshot of %(kind)s: freeze one, or choose one.")
+                % {"stage": stage, "kind": kind},
+                field=f"data.{kind}",
             )

@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from labeling.core.errors import BadInput, WrongState
@@ -141,7 +142,7 @@ def run_new(request: ProjectRequest, slug: str) -> HttpResponse:
     if request.method == "POST":
         form = RunForm(request.POST, project=request.project, kind=kind)
         if form.is_valid() and (queued := try_queue(request, form)):
-            messages.success(request, f"{queued.name} is queued.")
+            messages.success(request, _("%(name)s is queued.") % {"name": queued.name})
             return redirect("run", slug, queued.pk)
     else:
         form = RunForm(
@@ -194,12 +195,23 @@ def run_stop(request: ProjectRequest, slug: str, run: UUID) -> HttpResponse:
             messages.error(request, problem.detail)
         else:
             over = stopped.state == Run.State.CANCELLED
-            messages.success(request, f"{found.name} is cancelled." if over else f"{found.name} is being stopped.")
+            messages.success(
+                request,
+                _("%(name)s is cancelled.") % {"name": found.name}
+                if over
+                else _("%(name)s is being stopped.") % {"name": found.name},
+            )
         return redirect(back)
     facts = ["The run ends as cancelled and cannot be continued; its numbers, texts and log stay."]
     if found.state == Run.State.QUEUED:
         facts.append("It has not begun: no work is lost.")
     else:
         facts.append(f"{selectors.duration(found) or 'No time'} of work at step {found.step:,} makes no checkpoint.")
-    context = {"title": f"Stop {found.name}?", "facts": facts, "action": "Stop the run", "back": back, "danger": True}
+    context = {
+        "title": _("Stop %(name)s?") % {"name": found.name},
+        "facts": facts,
+        "action": _("Stop the run"),
+        "back": back,
+        "danger": True,
+    }
     return render(request, "components/confirm.html", context)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -23,6 +24,8 @@ TEMPLATES = [
     for path in sorted((translations.ROOT / "templates").rglob("*.html"))
     if path.parent.name not in LATER and path.name not in LATER_FILES
 ]
+NOT_FOR_READERS = {"stack", "management", "simulation"}  # terminals and programs
+MODULES = [path for path in translations.sources() if path.suffix == ".py" and not NOT_FOR_READERS & set(path.parts)]
 SCRIPTS = [path for path in translations.sources() if path.suffix == ".js" and path.name not in LATER_SCRIPTS]
 
 
@@ -147,6 +150,57 @@ def test_unmarked_words_of_a_template_are_found() -> None:
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(translations.ROOT / "templates")))
 def test_every_word_of_a_template_is_marked(path: Path) -> None:
     assert unmarked(path.read_text(encoding="utf-8")) == [], "put these into {% translate %} or _(…)"
+
+
+# ---- texts in Python: what is raised at people, said after a request, and written on forms
+
+ERRORS = {
+    "BadInput",
+    "NotAllowed",
+    "NotFound",
+    "Conflict",
+    "LeaseLost",
+    "WrongState",
+    "Reused",
+    "Unavailable",
+    "Frozen",
+}
+SAID = {"success", "info", "warning", "error"}
+
+
+def unmarked_in_python(source: str) -> list[str]:
+    """Texts of errors, of messages, and labels and help of form fields that do not go through gettext."""
+    found: list[str] = []
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call):
+            continue
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        owner = ast.unparse(node.func.value) if isinstance(node.func, ast.Attribute) else ""
+        shown: list[ast.expr] = []
+        if name in ERRORS:
+            shown = node.args[:1]
+        elif owner == "messages" and name in SAID:
+            shown = node.args[1:2]
+        elif owner == "forms" and name.endswith("Field"):
+            shown = [word.value for word in node.keywords if word.arg in {"label", "help_text"}]
+        for text in shown:
+            parts = text.values if isinstance(text, ast.JoinedStr) else [text]
+            words = [part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)]
+            found += ["".join(words)] if any(set(WORD.findall(word)) - NAMES for word in words) else []
+    return found
+
+
+def test_unmarked_texts_of_python_are_found() -> None:
+    source = (
+        'raise BadInput("Too long.", field="x")\nraise NotFound(_("fine"))\nraise Conflict(f"{n} rows")\n'
+        'messages.success(request, "Saved.")\nforms.CharField(label="Name", help_text=_("fine"), max_length=3)\n'
+    )
+    assert unmarked_in_python(source) == ["Too long.", " rows", "Saved.", "Name"]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(translations.ROOT / "labeling")))
+def test_every_text_of_python_is_marked(path: Path) -> None:
+    assert unmarked_in_python(path.read_text(encoding="utf-8")) == [], "put these into gettext"
 
 
 # a string of a script that a person would read: a capitalised word at its start, or two words in a row

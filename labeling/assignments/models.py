@@ -48,10 +48,10 @@ class Task(models.Model):
     class State(models.TextChoices):
         """Paused tasks keep their submitted work and hand out no more; withdrawn ones are gone for good."""
 
-        OPEN = "open", "Open"
-        PAUSED = "paused", "Paused"
-        DONE = "done", "Done"
-        WITHDRAWN = "withdrawn", "Withdrawn"
+        OPEN = "open", _("Open")
+        PAUSED = "paused", _("Paused")
+        DONE = "done", _("Done")
+        WITHDRAWN = "withdrawn", _("Withdrawn")
 
     TRANSITIONS = {
         "open": {"paused", "done", "withdrawn"},
@@ -84,11 +84,11 @@ class Slot(models.Model):
     class State(models.TextChoices):
         """`paused` slots belong to paused tasks."""
 
-        OPEN = "open", "Open"
-        PAUSED = "paused", "Paused"
-        LEASED = "leased", "Leased"
-        SUBMITTED = "submitted", "Submitted"
-        WITHDRAWN = "withdrawn", "Withdrawn"
+        OPEN = "open", _("Open")
+        PAUSED = "paused", _("Paused")
+        LEASED = "leased", _("Leased")
+        SUBMITTED = "submitted", _("Submitted")
+        WITHDRAWN = "withdrawn", _("Withdrawn")
 
     TRANSITIONS = {
         "open": {"leased", "paused", "withdrawn", "submitted"},

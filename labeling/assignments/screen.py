@@ -9,6 +9,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
 
 from labeling.assignments import kinds, leases, selectors
 from labeling.assignments.models import KeptDraft, Skip, Slot
@@ -53,7 +54,7 @@ def save_by_hand(
         slot_id=slot.public_id, labeler=request.user, token=token, draft=draft, active_seconds=seconds,
         revising=is_revising(request),
     )  # fmt: skip
-    messages.success(request, "Draft saved.")
+    messages.success(request, _("Draft saved."))
     return redirect("work", request.project.slug, slot.public_id)
 
 

@@ -42,9 +42,9 @@ class ComparisonBatchForm(BatchForm):
         queryset=Checkpoint.objects.none(),
         to_field_name="public_id",
         widget=forms.CheckboxSelectMultiple,
-        label="Policies",
-        help_text="Their completions are taken in turn.",
-        error_messages={"required": "Choose at least one policy."},
+        label=_("Policies"),
+        help_text=_("Their completions are taken in turn."),
+        error_messages={"required": _("Choose at least one policy.")},
     )
     samplers = forms.MultipleChoiceField(
         required=False,
@@ -53,12 +53,12 @@ class ComparisonBatchForm(BatchForm):
         help_text=_("None chosen: completions of every setting."),
     )
     k = forms.IntegerField(
-        min_value=services.MIN_K, max_value=services.MAX_K, label="K", help_text="Completions per comparison."
+        min_value=services.MIN_K, max_value=services.MAX_K, label="K", help_text=_("Completions per comparison.")
     )
     purpose = forms.ChoiceField(
         choices=Comparison.Purpose.choices,
         initial=Comparison.Purpose.TRAINING,
-        help_text="Evaluation comparisons are never trained on; use prompts of the validation or test split.",
+        help_text=_("Evaluation comparisons are never trained on; use prompts of the validation or test split."),
     )
 
     def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:

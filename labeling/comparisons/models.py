@@ -92,8 +92,8 @@ class Comparison(models.Model):
     class Purpose(models.TextChoices):
         """Evaluation comparisons stand on held-out prompts and are never trained on."""
 
-        TRAINING = "training", "Training"
-        EVALUATION = "evaluation", "Evaluation"
+        TRAINING = "training", _("Training")
+        EVALUATION = "evaluation", _("Evaluation")
 
     task = models.OneToOneField(Task, on_delete=models.CASCADE, related_name="comparison")
     purpose = models.CharField(max_length=10, choices=Purpose.choices, default=Purpose.TRAINING)

@@ -119,7 +119,7 @@ def store(
                 supersedes=supersedes,
             )
     except IntegrityError as problem:
-        raise Reused("This submission key was already used for other work.") from problem
+        raise Reused(_("This submission key was already used for other work.")) from problem
 
 
 def check_text(text: str) -> None:
@@ -127,17 +127,21 @@ def check_text(text: str) -> None:
     if not text.strip():
         raise BadInput(_("Write an answer first."), field="text")
     if len(text) > MAX_TEXT:
-        raise BadInput(f"The answer has {len(text):,} characters; at most {MAX_TEXT:,} fit.", field="text")
+        raise BadInput(
+            _("The answer has %(text)s characters; at most %(most)s fit.")
+            % {"text": f"{len(text):,}", "most": f"{MAX_TEXT:,}"},
+            field="text",
+        )
     if "\x00" in text:
-        raise BadInput("The answer holds a NUL character: remove it.", field="text")
+        raise BadInput(_("The answer holds a NUL character: remove it."), field="text")
 
 
 def check_same(earlier: Demonstration, *, labeler: User, slot: Slot, text: str) -> Demonstration:
     """The earlier row when the repeated submission says the same; Conflict or Reused otherwise."""
     if earlier.labeler_id != labeler.pk:
-        raise Conflict("This submission key belongs to somebody else's work.")
+        raise Conflict(_("This submission key belongs to somebody else's work."))
     if earlier.slot_id != slot.pk or earlier.text != text:
-        raise Reused("This submission key already came with other work: reload the page and submit again.")
+        raise Reused(_("This submission key already came with other work: reload the page and submit again."))
     return earlier
 
 

@@ -112,8 +112,10 @@ def preview(request: ProjectRequest, slug: str, slot: UUID) -> HttpResponse:
     """The posted Markdown as people would see it, as a fragment for the page's script."""
     found = assignments.one_slot(project=request.project, public_id=slot)
     if not assignments.has_held(found, request.user):
-        raise NotFound("There is no such task among yours.")
+        raise NotFound(_("There is no such task among yours."))
     text = request.POST.get("text", "")
     if len(text) > services.MAX_TEXT:
-        raise BadInput(f"At most {services.MAX_TEXT:,} characters can be shown.", field="text")
+        raise BadInput(
+            _("At most %(most)s characters can be shown.") % {"most": f"{services.MAX_TEXT:,}"}, field="text"
+        )
     return HttpResponse(to_html(text))

@@ -31,7 +31,7 @@ class ImportForm(forms.Form):
     fmt = forms.ChoiceField(
         label=_("Format"),
         required=False,
-        choices=[("", _("By the file's name; pasted lines are JSONL")), ("jsonl", "JSONL"), ("csv", _("CSV"))],
+        choices=[("", _("By the file's name; pasted lines are JSONL")), ("jsonl", "JSONL"), ("csv", "CSV")],
     )
 
     def clean(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Max
+from django.utils.translation import gettext as _
 
 from labeling.checkpoints.models import Checkpoint
 from labeling.comparisons.models import ComparisonItem, Ranking
@@ -126,7 +127,9 @@ def scores_by_completion(project: Project, rows: Iterable[Mapping[str, Any]]) ->
     for name, comparison in comparisons.items():
         if len(given[name]) != len(order[comparison]):
             raise BadInput(
-                f"Ranking {name} has {len(order[comparison])} completions, not {len(given[name])}.", field="scores"
+                _("Ranking %(name)s has %(comparison)s completions, not %(name2)s.")
+                % {"name": name, "comparison": len(order[comparison]), "name2": len(given[name])},
+                field="scores",
             )
         found |= dict(zip(order[comparison], map(float, given[name]), strict=True))
     return found

@@ -15,18 +15,10 @@ from django.utils import translation
 from labeling.core import translations
 
 LANGUAGES = translations.languages()
-# Not translated yet; nothing may be added here.
-LATER = {"assignments", "comparisons", "demonstrations", "quality"}
-LATER_FILES = {"people.html", "project_form.html"}
-LATER_SCRIPTS = {"rank.js", "write.js"}
-TEMPLATES = [
-    path
-    for path in sorted((translations.ROOT / "templates").rglob("*.html"))
-    if path.parent.name not in LATER and path.name not in LATER_FILES
-]
+TEMPLATES = sorted((translations.ROOT / "templates").rglob("*.html"))
 NOT_FOR_READERS = {"stack", "management", "simulation"}  # terminals and programs
 MODULES = [path for path in translations.sources() if path.suffix == ".py" and not NOT_FOR_READERS & set(path.parts)]
-SCRIPTS = [path for path in translations.sources() if path.suffix == ".js" and path.name not in LATER_SCRIPTS]
+SCRIPTS = [path for path in translations.sources() if path.suffix == ".js"]
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,7 @@ class SkipForm(forms.Form):
     """Why somebody passes on a task."""
 
     reason = forms.ChoiceField(
+        label=_("Reason"),
         choices=Skip.Reason.choices,
         widget=forms.RadioSelect,
         error_messages={"required": _("Choose a reason for skipping.")},
@@ -48,9 +49,9 @@ class PriorityForm(forms.Form):
 class BatchForm(forms.Form):
     """What every kind's batch form has: which prompts, how often, how urgent. Each kind adds `plan` and `create`."""
 
-    title = forms.CharField(max_length=120, required=False, help_text=_("Empty: how many of what."))
-    split = forms.ChoiceField(choices=Prompt.Split.choices, initial=Prompt.Split.TRAIN)
-    category = forms.ChoiceField(required=False)
+    title = forms.CharField(label=_("Title"), max_length=120, required=False, help_text=_("Empty: how many of what."))
+    split = forms.ChoiceField(label=_("Split"), choices=Prompt.Split.choices, initial=Prompt.Split.TRAIN)
+    category = forms.ChoiceField(label=_("Category"), required=False)
     limit = forms.IntegerField(
         min_value=1,
         max_value=MAX_PROMPTS,
@@ -66,6 +67,7 @@ class BatchForm(forms.Form):
         help_text=_("By different people."),
     )
     priority = forms.IntegerField(
+        label=_("Priority"),
         min_value=-MAX_PRIORITY,
         max_value=MAX_PRIORITY,
         required=False,

@@ -56,6 +56,7 @@ class ComparisonBatchForm(BatchForm):
         min_value=services.MIN_K, max_value=services.MAX_K, label="K", help_text=_("Completions per comparison.")
     )
     purpose = forms.ChoiceField(
+        label=_("Purpose"),
         choices=Comparison.Purpose.choices,
         initial=Comparison.Purpose.TRAINING,
         help_text=_("Evaluation comparisons are never trained on; use prompts of the validation or test split."),

@@ -16,14 +16,16 @@ class FreezeForm(forms.Form):
     """Rules in words; empty ones do not narrow."""
 
     kind = forms.ChoiceField(choices=Snapshot.Kind.choices, initial=Snapshot.Kind.RANKINGS, label=_("What to freeze"))
-    name = forms.CharField(max_length=80, required=False, help_text=_("Empty: the kind and the time."))
+    name = forms.CharField(label=_("Name"), max_length=80, required=False, help_text=_("Empty: the kind and the time."))
     splits = forms.MultipleChoiceField(
+        label=_("Splits"),
         choices=Prompt.Split.choices,
         required=False,
         widget=forms.CheckboxSelectMultiple,
         help_text=_("None chosen: train and validation; for prompts, train only."),
     )
     purpose = forms.ChoiceField(
+        label=_("Purpose"),
         choices=Comparison.Purpose.choices,
         required=False,
         initial=Comparison.Purpose.TRAINING,
@@ -33,7 +35,7 @@ class FreezeForm(forms.Form):
         min_value=0, required=False, label=_("Round"), help_text=_("Only work of this round.")
     )
     guideline_version = forms.IntegerField(
-        min_value=1, required=False, help_text=_("Only work done under this version.")
+        label=_("Guideline version"), min_value=1, required=False, help_text=_("Only work done under this version.")
     )
     accepted_only = forms.BooleanField(
         required=False,

@@ -62,13 +62,17 @@ class OwnPromptBatchForm(BatchForm):
         ),
     )
     brief = forms.CharField(
+        label=_("Brief"),
         required=False,
         max_length=writing.MAX_BRIEF,
         widget=forms.Textarea(attrs={"rows": 4}),
         help_text=_("What the prompts shall be about, in Markdown; for user-based ones the use case."),
     )
-    category = forms.CharField(  # type: ignore[assignment]
-        required=False, max_length=60, help_text=_("The prompts get it.")
+    category = forms.CharField(
+        label=_("Category"),  # type: ignore[assignment]
+        required=False,
+        max_length=60,
+        help_text=_("The prompts get it."),
     )
 
     def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:

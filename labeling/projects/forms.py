@@ -17,8 +17,11 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
     """Every setting, in groups; services write them."""
 
     GROUPS = (
-        ("The project", ["name", "description", "contact", "next_work"]),
-        ("Work", ["completions_per_comparison", "overlap", "lease_minutes", "daily_goal", "asks_strength"]),
+        (gettext_noop("The project"), ["name", "description", "contact", "next_work"]),
+        (
+            gettext_noop("Work"),
+            ["completions_per_comparison", "overlap", "lease_minutes", "daily_goal", "asks_strength"],
+        ),
         (
             gettext_noop("Control and review"),
             [
@@ -32,9 +35,9 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
             ],
         ),
         (gettext_noop("What is asked of completions and prompts"), ["flags", "prompt_flags", "warned_categories"]),
-        ("Prompts and their split", ["valid_percent", "test_percent", "prompts_per_owner"]),
+        (gettext_noop("Prompts and their split"), ["valid_percent", "test_percent", "prompts_per_owner"]),
         (
-            "Rounds",
+            gettext_noop("Rounds"),
             [
                 "autopilot",
                 "demonstrations_target",
@@ -93,6 +96,8 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
             "max_kl",
         ]
         labels = {
+            "name": _("Name"),
+            "description": _("Description"),
             "contact": _("How people get help"),
             "next_work": _("When more work comes"),
             "completions_per_comparison": _("Completions to rank at once (K)"),
@@ -151,7 +156,7 @@ class InviteForm(forms.Form):
     """One invitation."""
 
     email = forms.EmailField(label=_("E-mail"), max_length=254)
-    role = forms.ChoiceField(choices=Role.choices, initial=Role.CONTRACTOR)
+    role = forms.ChoiceField(label=_("Role"), choices=Role.choices, initial=Role.CONTRACTOR)
 
 
 class AcceptInvitationForm(forms.Form):
@@ -159,6 +164,7 @@ class AcceptInvitationForm(forms.Form):
 
     name = forms.CharField(max_length=120, label=_("Your name"), widget=forms.TextInput(attrs={"autocomplete": "name"}))
     password = forms.CharField(
+        label=_("Password"),
         strip=False,
         help_text=_("At least 12 characters."),
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
@@ -171,21 +177,23 @@ class MembersFilter(forms.Form):
     text = forms.CharField(
         required=False, max_length=100, label=_("Name or e-mail"), widget=forms.TextInput(attrs={"type": "search"})
     )
-    role = forms.ChoiceField(required=False, choices=[("", _("Every role")), *Role.choices])
-    state = forms.ChoiceField(required=False, choices=[("", _("Every state")), *Membership.State.choices])
+    role = forms.ChoiceField(label=_("Role"), required=False, choices=[("", _("Every role")), *Role.choices])
+    state = forms.ChoiceField(
+        label=_("State"), required=False, choices=[("", _("Every state")), *Membership.State.choices]
+    )
 
 
 class RoleForm(forms.Form):
     """Another role."""
 
-    role = forms.ChoiceField(choices=Role.choices)
+    role = forms.ChoiceField(label=_("Role"), choices=Role.choices)
 
 
 class PauseForm(forms.Form):
     """Why somebody is paused."""
 
     reason = forms.CharField(
-        max_length=300, widget=forms.Textarea(attrs={"rows": 3}), help_text=_("The person reads it.")
+        label=_("Reason"), max_length=300, widget=forms.Textarea(attrs={"rows": 3}), help_text=_("The person reads it.")
     )
 
 

@@ -62,11 +62,13 @@ class ImportForm(forms.Form):
 class PromptFilter(forms.Form):
     """Filters of the list; they live in the address."""
 
-    text = forms.CharField(required=False, max_length=200, widget=forms.TextInput(attrs={"type": "search"}))
-    split = forms.ChoiceField(required=False, choices=[("", _("Every split")), *Prompt.Split.choices])
-    state = forms.ChoiceField(required=False, choices=[("", _("Every state")), *Prompt.State.choices])
-    kind = forms.ChoiceField(required=False, choices=[("", _("Every kind")), *Prompt.Kind.choices])
-    category = forms.ChoiceField(required=False)
+    text = forms.CharField(
+        label=_("Text"), required=False, max_length=200, widget=forms.TextInput(attrs={"type": "search"})
+    )
+    split = forms.ChoiceField(label=_("Split"), required=False, choices=[("", _("Every split")), *Prompt.Split.choices])
+    state = forms.ChoiceField(label=_("State"), required=False, choices=[("", _("Every state")), *Prompt.State.choices])
+    kind = forms.ChoiceField(label=_("Kind"), required=False, choices=[("", _("Every kind")), *Prompt.Kind.choices])
+    category = forms.ChoiceField(label=_("Category"), required=False)
     owner = forms.CharField(required=False, max_length=120, label=_("Owner"))
     imported = forms.IntegerField(required=False, min_value=1, widget=forms.HiddenInput)
 

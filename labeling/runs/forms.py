@@ -63,8 +63,10 @@ class RunForm(forms.Form):
     def __init__(self, data: QueryDict | None = None, *, project: Project, kind: str, **kwargs: Any) -> None:
         super().__init__(data, **kwargs)
         self.project, self.stage = project, Kind(kind)
-        self.fields["name"] = forms.CharField(max_length=80, help_text=_("Also the name of the checkpoint it makes."))
-        self.fields["seed"] = forms.IntegerField(min_value=0, max_value=LARGEST_SEED, initial=0)
+        self.fields["name"] = forms.CharField(
+            label=_("Name"), max_length=80, help_text=_("Also the name of the checkpoint it makes.")
+        )
+        self.fields["seed"] = forms.IntegerField(label=_("Seed"), min_value=0, max_value=LARGEST_SEED, initial=0)
         self.settings = describe(CONFIGS[self.stage])
         for role in NEEDS[self.stage].inputs:
             self.fields[f"inputs.{role.rstrip('?')}"] = self.input_field(role)
@@ -89,7 +91,7 @@ class RunForm(forms.Form):
         if many:
             field = forms.ModelMultipleChoiceField(widget=forms.CheckboxSelectMultiple, **common)
         else:
-            field = forms.ModelChoiceField(empty_label="None" if role.endswith("?") else "Choose one", **common)
+            field = forms.ModelChoiceField(empty_label=_("None") if role.endswith("?") else _("Choose one"), **common)
         field.label_from_instance = checkpoint_label  # type: ignore[method-assign,assignment]
         return field
 

@@ -175,6 +175,8 @@ def unmarked_in_python(source: str) -> list[str]:
             shown = node.args[1:2]
         elif owner == "forms" and name.endswith("Field"):
             shown = [word.value for word in node.keywords if word.arg in {"label", "help_text"}]
+            if not any(word.arg in {"label", "widget", None} for word in node.keywords):
+                found.append(f"line {node.lineno}: a field needs a label, else it is called by its name in English")
         for text in shown:
             parts = text.values if isinstance(text, ast.JoinedStr) else [text]
             words = [part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)]
@@ -185,9 +187,10 @@ def unmarked_in_python(source: str) -> list[str]:
 def test_unmarked_texts_of_python_are_found() -> None:
     source = (
         'raise BadInput("Too long.", field="x")\nraise NotFound(_("fine"))\nraise Conflict(f"{n} rows")\n'
-        'messages.success(request, "Saved.")\nforms.CharField(label="Name", help_text=_("fine"), max_length=3)\n'
+        'messages.success(request, "Saved.")\nforms.CharField(label="Name", help_text=_("fine"), max_length=3)\nforms.DateField()\n'
     )
-    assert unmarked_in_python(source) == ["Too long.", " rows", "Saved.", "Name"]
+    nameless = "line 6: a field needs a label, else it is called by its name in English"
+    assert unmarked_in_python(source) == ["Too long.", " rows", "Saved.", "Name", nameless]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(translations.ROOT / "labeling")))

@@ -6,9 +6,10 @@ class QualityConfig(AppConfig):
     label = "quality"
 
     def ready(self) -> None:
-        """Show returned work on its author's start page; give people who qualify their screening work."""
-        from labeling.assignments import qualifying, returned
-        from labeling.quality import review_selectors, screening_results, screening_work
+        """Give the start page returned work and agreement by week, and people who qualify their screening work."""
+        from labeling.assignments import qualifying, returned, start
+        from labeling.quality import own_work, review_selectors, screening_results, screening_work
 
         qualifying.register(qualifying.Screening(claim=screening_work.claim_next, steps=screening_results.steps))
         returned.register(review_selectors.returned_to)
+        start.register(own_work.agreement_by_week)

@@ -14,12 +14,14 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from labeling.assignments.models import Slot
+from labeling.assignments.start import WeekOfAgreement
 from labeling.comparisons.models import Ranking
 from labeling.core.clock import db_now
 from labeling.core.errors import NotFound
 from labeling.demonstrations.models import Demonstration
 from labeling.people.models import User
 from labeling.projects.models import Project
+from labeling.quality import selectors
 from labeling.quality.models import Review
 
 WEEKS = 12
@@ -121,6 +123,12 @@ def days(*, project: Project, labeler: User, since: date | None = None) -> list[
             before = found.get(day, (0, 0))
             found[day] = (before[0] + seconds, before[1] + pieces)
     return [Day(day, *found[day]) for day in sorted(found, reverse=True)]
+
+
+def agreement_by_week(project: Project, labeler: User) -> list[WeekOfAgreement]:
+    """This person's agreement with all others, the oldest week first, as of the last sweep."""
+    rows = selectors.own_agreement(user=labeler, project=project)
+    return [WeekOfAgreement(row.week, row.agreement, row.low, row.high, row.pairs) for row in rows]
 
 
 def monday_of(day: date) -> date:

@@ -15,7 +15,7 @@ from labeling.assignments.models import Slot
 from labeling.people.models import Role
 from labeling.projects.models import Project
 from labeling.quality import own_work
-from labeling.quality.models import Review
+from labeling.quality.models import Review, WeeklyAgreement
 from labeling.quality.review_services import accept, edit_demonstration, return_work
 from tests.factories import MembershipFactory, ProjectFactory, contractor_of
 from tests.labeling.quality.submitted import comparisons, rank_next, sample, write_next
@@ -156,10 +156,10 @@ def test_the_start_page_says_hours_help_and_when_more_comes(project, labeler) ->
     assert "One task is with somebody else; if they do not finish it, it is free by 12:30 UTC." in page
 
 
-def test_the_trend_is_the_persons_own(project, labeler, monkeypatch) -> None:
-    def trend(_project, person):
-        return [start.WeekOfAgreement(datetime(2026, 3, 2).date(), 0.72, 0.7, 0.75, 40)] if person == labeler else []
-
-    monkeypatch.setattr(start, "_TRENDS", [trend])
+def test_the_trend_is_the_persons_own(project, labeler) -> None:
+    week = datetime(2026, 3, 2).date()
+    WeeklyAgreement.objects.create(
+        project=project, labeler=labeler, week=week, agreement=0.72, low=0.7, high=0.75, pairs=40
+    )
     assert "72 %" in signed_in(labeler).get(f"/p/{project.slug}/label/").content.decode()
     assert "72 %" not in signed_in(contractor_of(project)).get(f"/p/{project.slug}/label/").content.decode()

@@ -38,6 +38,9 @@ WITH candidates AS MATERIALIZED (
             WHERE skip.task_id = slot.task_id AND skip.labeler_id = %(labeler)s)
         AND NOT EXISTS (SELECT FROM assignments_keptdraft AS kept
             WHERE kept.task_id = slot.task_id AND kept.labeler_id = %(labeler)s AND kept.late_at IS NOT NULL)
+        AND (cardinality(%(unwanted)s::text[]) = 0 OR NOT EXISTS (SELECT FROM assignments_task AS task
+            JOIN prompts_prompt AS prompt ON prompt.id = task.prompt_id
+            WHERE task.id = slot.task_id AND prompt.category = ANY(%(unwanted)s::text[])))
     ORDER BY candidates.rnd, candidates.id
     LIMIT 1
     FOR UPDATE OF slot SKIP LOCKED
@@ -126,6 +129,7 @@ def search(*, project: Project, labeler: User, kind: str, guideline: Guideline |
         "guideline": guideline.pk if guideline else None,
         "minutes": project.lease_minutes,
         "window": WINDOW,
+        "unwanted": projects.unwanted_categories(project=project, user=labeler),
     }
     windows = 0
     priority = next_priority(project=project, kind=kind, below=2**15)

@@ -17,6 +17,7 @@ from labeling.assignments.recall import OFFERED_SECONDS
 from labeling.core.clock import db_now
 from labeling.core.errors import NotFound
 from labeling.people.models import User
+from labeling.projects import selectors as projects
 from labeling.projects.models import Project
 
 LOOK_AHEAD = 2000  # open slots looked at to say whether there is work; more than that means yes
@@ -85,7 +86,10 @@ def has_work(*, project: Project, labeler: User, kind: str) -> bool:
     mine = Slot.objects.filter(task=OuterRef("task"), labeler=labeler)
     skipped = Skip.objects.filter(task=OuterRef("task"), labeler=labeler)
     late = KeptDraft.objects.filter(task=OuterRef("task"), labeler=labeler, late_at__isnull=False)
-    return Slot.objects.filter(pk__in=ids).exclude(Exists(mine) | Exists(skipped) | Exists(late)).exists()
+    left = Slot.objects.filter(pk__in=ids).exclude(Exists(mine) | Exists(skipped) | Exists(late))
+    if unwanted := projects.unwanted_categories(project=project, user=labeler):
+        left = left.exclude(task__prompt__category__in=unwanted)
+    return left.exists()
 
 
 def history(*, project: Project, labeler: User) -> QuerySet[Slot]:
@@ -97,7 +101,7 @@ def history(*, project: Project, labeler: User) -> QuerySet[Slot]:
 def kept_drafts(*, project: Project, labeler: User) -> QuerySet[KeptDraft]:
     """Drafts whose lease ran out; they come back with the task, when nobody else took it."""
     rows = KeptDraft.objects.filter(task__project=project, labeler=labeler, late_at=None).exclude(draft={})
-    return rows.select_related("task__prompt").order_by("-kept_at")
+    return rows.select_related("task__prompt", "slot").order_by("-kept_at")
 
 
 def recallable(*, project: Project, labeler: User) -> Slot | None:

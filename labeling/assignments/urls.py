@@ -10,6 +10,7 @@ WORK = "p/<slug:slug>/work/<uuid:slot>/"
 urlpatterns = [
     path("p/<slug:slug>/label/", views.queue, name="queue"),
     path("p/<slug:slug>/next/", views.next_task, name="next"),
+    path("p/<slug:slug>/label/sensitive/", views.sensitive_work, name="sensitive-work"),
     path(WORK, views.work, name="work"),
     path(WORK + "skip/", views.skip_task, name="work-skip"),
     path(WORK + "recall/", views.recall_task, name="work-recall"),

@@ -18,6 +18,7 @@ from labeling.assignments.returned import returned_work
 from labeling.core.errors import LoopError, NotAllowed, NotFound
 from labeling.people.models import Role
 from labeling.projects import selectors as projects
+from labeling.projects import services
 from labeling.projects.access import ProjectRequest, member
 from labeling.projects.models import Membership
 
@@ -56,6 +57,21 @@ def queue(request: ProjectRequest, slug: str) -> HttpResponse:
         "is_contractor": is_contractor,
     }
     return render(request, "assignments/queue.html", context)
+
+
+@require_POST
+@member(Role.CONTRACTOR)
+def sensitive_work(request: ProjectRequest, slug: str) -> HttpResponse:
+    """Take work with a content warning from now on, or no longer."""
+    takes = request.POST.get("takes") == "yes"
+    services.take_sensitive_work(membership=request.membership, takes=takes, by=request.user)
+    messages.success(
+        request,
+        _("You are given such work too. Each piece starts hidden, and skipping costs nothing.")
+        if takes
+        else _("You are given no more work with a content warning."),
+    )
+    return redirect("queue", slug)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -107,6 +107,9 @@ class Membership(models.Model):
     paused_by = models.ForeignKey(USER, null=True, on_delete=models.PROTECT, related_name="+")
     appeal = models.TextField(blank=True, help_text="What the paused person says to the reason.")
     appealed_at = models.DateTimeField(null=True)
+    takes_sensitive = models.BooleanField(
+        default=False, db_default=False, help_text="Takes tasks of the project's warned categories."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

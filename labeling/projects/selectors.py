@@ -25,6 +25,14 @@ def membership(user: User, project: Project) -> Membership | None:
     return Membership.objects.select_related("project").filter(user=user, project=project).first()
 
 
+def unwanted_categories(*, project: Project, user: User) -> list[str]:
+    """The project's warned categories, unless this person has said that they take such work; then none."""
+    if not project.warned_categories:
+        return []
+    takes = Membership.objects.filter(project=project, user=user, takes_sensitive=True).exists()
+    return [] if takes else list(project.warned_categories)
+
+
 def memberships_of(user: User) -> QuerySet[Membership]:
     """Every project of this person, by name."""
     return Membership.objects.filter(user=user).select_related("project").order_by("project__name")

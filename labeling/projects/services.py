@@ -181,6 +181,19 @@ def pause_member(*, membership: Membership, reason: str, by: User) -> Membership
 
 
 @transaction.atomic
+def take_sensitive_work(*, membership: Membership, takes: bool, by: User) -> Membership:
+    """Give this person work with a content warning, or no longer; a task they hold stays theirs, and skipping is free."""
+    if membership.user_id != by.pk:
+        raise NotAllowed(_("Only you decide whether you take such work."))
+    place = Membership.objects.select_for_update(of=("self",)).get(pk=membership.pk)
+    if place.takes_sensitive != takes:
+        place.takes_sensitive = takes
+        place.save(update_fields=["takes_sensitive"])
+        audit.record("takes_sensitive" if takes else "leaves_sensitive", place, by=by)
+    return place
+
+
+@transaction.atomic
 def appeal(*, membership: Membership, text: str, by: User) -> Membership:
     """Keep what a paused person says to the reason, over what they said before; an admin reads it and decides."""
     text = text.strip()

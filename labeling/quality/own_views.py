@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +14,7 @@ from django.views.decorators.http import require_safe
 from labeling.assignments import kinds
 from labeling.comparisons.models import Ranking
 from labeling.core.pagination import paginate
+from labeling.core.spreadsheet import csv_file
 from labeling.people.models import Role
 from labeling.projects.access import ProjectRequest, member
 from labeling.quality import own_work, review_selectors
@@ -88,7 +87,7 @@ def own_hours(request: ProjectRequest, slug: str) -> HttpResponse:
 def own_work_csv(request: ProjectRequest, slug: str) -> StreamingHttpResponse:
     """Accepted work as CSV."""
     rows = own_work.work_rows(project=request.project, labeler=request.user)
-    return streamed(rows, f"{slug}-accepted-work.csv")
+    return csv_file(f"{slug}-accepted-work", rows)
 
 
 @require_safe
@@ -96,20 +95,4 @@ def own_work_csv(request: ProjectRequest, slug: str) -> StreamingHttpResponse:
 def own_hours_csv(request: ProjectRequest, slug: str) -> StreamingHttpResponse:
     """Active time by day as CSV."""
     rows = own_work.hour_rows(project=request.project, labeler=request.user)
-    return streamed(rows, f"{slug}-active-hours.csv")
-
-
-class Line:
-    """A file that hands each line back instead of keeping it."""
-
-    def write(self, text: str) -> str:
-        """The text."""
-        return text
-
-
-def streamed(rows: Iterable[tuple[Any, ...]], name: str) -> StreamingHttpResponse:
-    """Rows as a CSV download, line by line: memory stays flat."""
-    writer = csv.writer(Line())
-    lines: Iterator[Any] = (writer.writerow(row) for row in rows)
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8", headers=headers)
+    return csv_file(f"{slug}-active-hours", rows)

@@ -169,6 +169,7 @@ def test_the_claim_reads_the_partial_index_and_few_rows(project, labeler):
         cursor.execute("ANALYZE assignments_slot")
         cursor.execute("SET LOCAL enable_seqscan = off")
         values = {"project": project.pk, "kind": "demonstration", "priority": 0, "rnd": 0, "id": -1, "window": 200}
+        values["unwanted"] = []
         values |= {"until": claim.RND_RANGE, "labeler": labeler.pk, "guideline": None, "minutes": 30}
         cursor.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + claim.CLAIM, values)
         plan = cursor.fetchone()[0]

@@ -129,12 +129,12 @@ def test_csv_holds_accepted_work_and_hours(project, labeler) -> None:
     ranking = rank_next(project, labeler)
     client = signed_in(labeler)
     answer = client.get(f"/p/{project.slug}/label/own/accepted.csv")
-    rows = list(csv.reader(io.StringIO(b"".join(answer.streaming_content).decode())))
+    rows = list(csv.reader(io.StringIO(b"".join(answer.streaming_content).decode("utf-8-sig"))))
     assert rows[0] == list(own_work.COLUMNS)
     assert rows[1][1:] == ["comparison", str(ranking.slot.task.public_id), str(ranking.guideline.version), "12", "none"]
     assert len(rows) == 2 and answer["Content-Disposition"].endswith('-accepted-work.csv"')
     hours = client.get(f"/p/{project.slug}/label/own/hours.csv")
-    rows = list(csv.reader(io.StringIO(b"".join(hours.streaming_content).decode())))
+    rows = list(csv.reader(io.StringIO(b"".join(hours.streaming_content).decode("utf-8-sig"))))
     assert rows == [list(own_work.HOUR_COLUMNS), [f"{ranking.created_at:%Y-%m-%d}", "12", "0.00", "1"]]
 
 

@@ -24,7 +24,7 @@ from training import adapters, distributed, sharding
 from training.attention import Hidden, Mask, attention_of
 from training.chat import encode_answer, encode_demonstration, encode_prompt, end_id
 from training.checkpointing import fingerprint
-from training.configs import ConfigError, TrainConfig
+from training.configs import AS_COMPUTED, ConfigError, TrainConfig
 from training.contracts import ContractError
 from training.flex import attending
 from training.loading import choose_device, load_model
@@ -58,6 +58,7 @@ class Backbone:
     active: str | None = None
     full: bool = False  # every weight is trained, in fp32 with autocast to dtype
     reference: PreTrainedModel | None = field(default=None, repr=False)
+    base_precision: str = AS_COMPUTED  # or int8, nf4: how the frozen maps are held
 
     # ------------------------------------------------------------ shape
 
@@ -157,8 +158,11 @@ class Backbone:
 
     @contextmanager
     def merged(self, name: str = "policy") -> Iterator[None]:
-        """Inside the block the adapter is folded into the weights, for sampling; afterwards they are as before, bit for bit."""
-        if self.full:
+        """Inside the block the adapter is folded into the weights, for sampling; afterwards they are as before, bit for bit.
+
+        A base in 8 or 4 bits stays as small as it is: there the adapter runs beside it.
+        """
+        if self.full or self.base_precision != AS_COMPUTED:
             with self.using(name):
                 yield
         else:
@@ -271,11 +275,19 @@ def stop_ids(backbone: Backbone) -> list[int]:
 
 
 def load_backbone(
-    path: str | Path, *, device: torch.device, dtype: torch.dtype, layers: int = 0, head: str = "language"
+    path: str | Path,
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+    layers: int = 0,
+    head: str = "language",
+    base_precision: str = AS_COMPUTED,
 ) -> Backbone:
     """Load a model frozen and without dropout; see `loading.load_model` for the arguments and what it refuses."""
-    model, tokenizer = load_model(path, device=device, dtype=dtype, layers=layers, head=head)
-    backbone = Backbone(model, tokenizer, device, dtype, str(path))
+    model, tokenizer = load_model(
+        path, device=device, dtype=dtype, layers=layers, head=head, base_precision=base_precision
+    )
+    backbone = Backbone(model, tokenizer, device, dtype, str(path), base_precision=base_precision)
     backbone.splits = splits_exactly(backbone)
     if head == "language":
         check_output_layer(backbone)

@@ -34,6 +34,7 @@ def opt(
 
 
 WRITERS = ("tensorboard", "wandb", "trackio")
+AS_COMPUTED = "as computed"
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,12 @@ class TrainConfig(Config):
     first_adapted_layer: int = opt(
         0, "layers below stay frozen and run once a batch", low=0, high=1024, unit="layer", group="adapter"
     )
+    base_precision: str = opt(
+        AS_COMPUTED,
+        "weights of the frozen base: as computed, or rounded to 8 or 4 bits with the adapter beside them",
+        choices=(AS_COMPUTED, "int8", "nf4"),
+        group="adapter",
+    )
     learning_rate: float = opt(1e-4, "peak learning rate", low=0.0, high=1.0)
     warmup_steps: int = opt(0, "steps from a tenth of the peak to the peak", low=0, high=1_000_000, unit="steps")
     schedule: str = opt("cosine", "after warm-up: constant, or cosine to a tenth", choices=("constant", "cosine"))
@@ -147,6 +154,10 @@ class TrainConfig(Config):
         super().validate()
         if self.shard and self.tuning != "full":
             raise ConfigError("shard", "is for tuning 'full'; an adapter is small enough for every process to hold")
+        if self.base_precision != AS_COMPUTED and self.tuning != "lora":
+            raise ConfigError(
+                "base_precision", f"{self.base_precision} is for tuning 'lora': only a frozen base can be rounded"
+            )
         for name in ("lora_rank", "lora_alpha", "first_adapted_layer") if self.tuning == "full" else ():
             default = type(self).__dataclass_fields__[name].default
             if getattr(self, name) != default:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from training.config_fields import ConfigError, TrainConfig, opt
+from training.config_fields import AS_COMPUTED, ConfigError, TrainConfig, opt
 
 FEWEST_TO_WHITEN = (
     8  # answers: with fewer, the variance says little (Huang et al. 2024, “The N implementation details”)
@@ -145,6 +145,8 @@ class PpoConfig(TrainConfig):
             raise ConfigError("clip_high", f"must be at least clip ({self.clip}), or 0 for the same")
         if 0.0 < self.dual_clip <= 1.0 + max(self.clip, self.clip_high):
             raise ConfigError("dual_clip", "must exceed 1 + clip, or it would undo it; 3 is usual")
+        if self.compile and self.base_precision != AS_COMPUTED:
+            raise ConfigError("compile", f"does not apply when base_precision is '{self.base_precision}': leave it off")
         if self.overlong_tokens > self.max_new_tokens:
             raise ConfigError("overlong_tokens", f"cannot exceed max_new_tokens ({self.max_new_tokens})")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from training.config_fields import AS_COMPUTED as AS_COMPUTED
 from training.config_fields import Config as Config
 from training.config_fields import ConfigError as ConfigError
 from training.config_fields import TrainConfig as TrainConfig

@@ -368,6 +368,7 @@ class Result:
     manifest_sha256: str = ""
     device: str = ""
     precision: str = ""
+    base_precision: str = ""  # of the frozen base where it is another
     seconds: float = 0.0
     error: str = ""
 

@@ -14,8 +14,9 @@ from transformers import (
 )
 
 from training.adapters import decoder_layers
-from training.configs import Config, ConfigError
+from training.configs import AS_COMPUTED, Config, ConfigError
 from training.contracts import ContractError
+from training.quantization import quantize
 
 
 def choose_device(config: Config) -> tuple[torch.device, torch.dtype]:
@@ -33,10 +34,17 @@ def choose_device(config: Config) -> tuple[torch.device, torch.dtype]:
 
 
 def load_model(
-    path: str | Path, *, device: torch.device, dtype: torch.dtype, layers: int = 0, head: str = "language"
+    path: str | Path,
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+    layers: int = 0,
+    head: str = "language",
+    base_precision: str = AS_COMPUTED,
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load a causal language model, frozen and without dropout; keep its first `layers` (0 = all).
 
+    `base_precision` int8 or nf4 rounds the maps of its layers before they reach the device (see quantization.py).
     `head` "score" loads a sequence-classification checkpoint instead. Only safetensors are read and no code of the
     checkpoint runs. Raises ContractError with the reason when it cannot be loaded.
     """
@@ -48,10 +56,11 @@ def load_model(
         )
     except (OSError, ValueError, KeyError, ImportError) as problem:
         raise ContractError(f"cannot load a model from {Path(path).name}: {problem}") from problem
-    model = model.to(device).eval().requires_grad_(False)
+    model = model.eval().requires_grad_(False)
     if layers:
         _truncate(model, layers)
-    return model, tokenizer
+    quantize(model, base_precision, device)
+    return model.to(device), tokenizer
 
 
 def _truncate(model: PreTrainedModel, count: int) -> None:

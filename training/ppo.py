@@ -181,7 +181,9 @@ def build_learner(session: Session, messages: dict[str, Messages] | None = None)
     `messages` by prompt id are for a reward function.
     """
     config: PpoConfig = session.config
-    policy = load_backbone(session.input("policy"), device=session.device, dtype=session.dtype)
+    policy = load_backbone(
+        session.input("policy"), device=session.device, dtype=session.dtype, base_precision=config.base_precision
+    )
     check_compile(policy, config.compile)
     judge = load_judge(session, policy, messages or {})
     gold = load_gold(session, policy)
@@ -211,6 +213,7 @@ def load_judge(session: Session, policy: Backbone, messages: dict[str, Messages]
         dtype=session.dtype,
         backbone=policy if config.tuning == "lora" else None,
         micro_tokens=config.micro_tokens,
+        base_precision=config.base_precision,
     )
     check_same_tokens(policy, reward.backbone, "reward")
     return ModelJudge(reward)
@@ -220,8 +223,14 @@ def load_gold(session: Session, policy: Backbone) -> Judge | None:
     """The reward model that only watches, on a trunk of its own; None when none is named."""
     if not session.inputs("gold"):
         return None
-    tokens = session.config.micro_tokens
-    gold = load_reward(session.input("gold"), device=session.device, dtype=session.dtype, micro_tokens=tokens)
+    config: PpoConfig = session.config
+    gold = load_reward(
+        session.input("gold"),
+        device=session.device,
+        dtype=session.dtype,
+        micro_tokens=config.micro_tokens,
+        base_precision=config.base_precision,
+    )
     check_same_tokens(policy, gold.backbone, "gold")
     return ModelJudge(gold)
 

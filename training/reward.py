@@ -18,7 +18,7 @@ from torch import nn
 
 from training import sharding
 from training.backbone import Backbone, load_backbone
-from training.configs import ConfigError, RewardConfig
+from training.configs import AS_COMPUTED, ConfigError, RewardConfig
 from training.feature_cache import FeatureCache
 from training.head_fit import fit_head
 from training.optimization import batch_at, build_optimizer, optimizer_step
@@ -37,7 +37,11 @@ def train(session: Session) -> Metrics:
     """Fit the reward model to the rankings; return the run's metrics."""
     config: RewardConfig = session.config
     backbone = load_backbone(
-        session.input("policy"), device=session.device, dtype=session.dtype, layers=config.trunk_layers
+        session.input("policy"),
+        device=session.device,
+        dtype=session.dtype,
+        layers=config.trunk_layers,
+        base_precision=config.base_precision,
     )
     check_classifiable(backbone)
     data = load_data(session, backbone)
@@ -95,7 +99,10 @@ def open_cache(session: Session, backbone: Backbone) -> FeatureCache:
         raise ConfigError(
             "feature_cache", "inputs.policy must be a directory: a hub name may mean other weights tomorrow"
         )
-    depth = {"layers": backbone.layer_count, "readout": config.readout, "precision": str(backbone.dtype)}
+    precision = str(backbone.dtype)
+    if config.base_precision != AS_COMPUTED:
+        precision += f", base {config.base_precision}"
+    depth = {"layers": backbone.layer_count, "readout": config.readout, "precision": precision}
     folder = session.run_dir.parent / config.feature_cache if config.feature_cache else None
     cache = FeatureCache({"model": model, "device": backbone.device.type, **depth}, folder)
     if cache.problem:

@@ -150,6 +150,15 @@ def write_members(ensemble: RewardEnsemble, folder: Path) -> dict[str, Any]:
     }
 
 
+def set_apart(folder: Path, reward: RewardModel) -> None:
+    """Take the adapter of a reward loaded from `folder` out of the weights it was merged into and put it beside them."""
+    config, weights = adapters.read_adapter(folder / "adapter")
+    first, last = min(config.layers_to_transform), max(config.layers_to_transform)
+    _new_adapter(reward, adapter_name(0), weights, config.r, config.lora_alpha, first, last)
+    adapters.take_out(reward.backbone.model, adapter_name(0))
+    reward.adapter, reward.first_layer = adapter_name(0), first
+
+
 def read_members(folder: Path, row: dict[str, Any], reward: RewardModel) -> RewardEnsemble:
     """The ensemble that `reward`, loaded from the same folder, is the first member or the mean head of.
 
@@ -163,12 +172,10 @@ def read_members(folder: Path, row: dict[str, Any], reward: RewardModel) -> Rewa
         ) from problem
     by_adapter = row["members"] == "adapters"
     if by_adapter:
-        config, weights = adapters.read_adapter(folder / "adapter")
+        config, _ = adapters.read_adapter(folder / "adapter")
         first, last = min(config.layers_to_transform), max(config.layers_to_transform)
         if reward.adapter is None:
-            _new_adapter(reward, adapter_name(0), weights, config.r, config.lora_alpha, first, last)
-            adapters.take_out(reward.backbone.model, adapter_name(0))
-            reward.adapter, reward.first_layer = adapter_name(0), first
+            set_apart(folder, reward)
     members = []
     for number, offset in enumerate(row["offsets"]):
         if by_adapter and number:

@@ -19,8 +19,10 @@ from transformers import AutoModelForSequenceClassification
 
 from training import adapters, distributed
 from training.backbone import Backbone, load_backbone
+from training.configs import AS_COMPUTED
 from training.contracts import ContractError, canonical_json, write_atomic
-from training.reward_ensemble import RewardEnsemble, read_members, write_members
+from training.quantization import quantize
+from training.reward_ensemble import RewardEnsemble, read_members, set_apart, write_members
 from training.reward_scoring import RewardModel as RewardModel
 
 
@@ -52,6 +54,7 @@ def save_reward(reward: RewardModel, folder: Path, *, adapter: str, facts: dict[
         "readout": reward.readout,
         "trunk_layers": backbone.layer_count,
         "base": backbone.fingerprint(),
+        "base_precision": backbone.base_precision,
         **facts,
     }
     write_atomic(folder / "reward.json", canonical_json(row) + "\n")
@@ -79,9 +82,11 @@ def load_reward(
     dtype: torch.dtype,
     backbone: Backbone | None = None,
     micro_tokens: int = 4096,
+    base_precision: str = AS_COMPUTED,
 ) -> RewardModel:
     """Load a reward checkpoint, frozen. On a `backbone` of the same base only its adapter (named "reward") is added.
 
+    `base_precision` is that of a trunk of its own.
     A one-label sequence-classification checkpoint made elsewhere loads too: last token, bias 0, gain 1.
     """
     folder = Path(path)
@@ -91,8 +96,15 @@ def load_reward(
     else:
         own = load_backbone(path, device=device, dtype=dtype, head="score")
         reward = RewardModel(own, _read_head(folder, own), readout=facts["readout"])
+        if base_precision != AS_COMPUTED and (folder / "adapter").is_dir():
+            set_apart(folder, reward)  # only the base is rounded
     reward.bias, reward.gain, reward.micro_tokens = facts["bias"], facts["gain"], micro_tokens
-    return read_members(folder, facts["ensemble"], reward) if facts.get("ensemble") else reward
+    if facts.get("ensemble"):
+        reward = read_members(folder, facts["ensemble"], reward)
+    if reward.backbone is not backbone:
+        quantize(reward.backbone.model, base_precision, device)
+        reward.backbone.base_precision = base_precision
+    return reward
 
 
 def _read_facts(folder: Path) -> dict[str, Any]:
@@ -122,7 +134,8 @@ def _read_head(folder: Path, backbone: Backbone) -> nn.Linear:
 
 def _same_base(folder: Path, facts: dict[str, Any], backbone: Backbone) -> bool:
     there = backbone.splits and not backbone.full and bool(facts["base"]) and (folder / "adapter").is_dir()
-    return there and facts["base"] == backbone.fingerprint()
+    held = facts.get("base_precision", AS_COMPUTED)  # an adapter made beside a rounded base needs just that base
+    return there and facts["base"] == backbone.fingerprint() and held in (AS_COMPUTED, backbone.base_precision)
 
 
 def _attach(folder: Path, facts: dict[str, Any], backbone: Backbone) -> RewardModel:

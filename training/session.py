@@ -43,6 +43,7 @@ from training.contracts import (
     verify_manifest,
 )
 from training.journal import Journal
+from training.quantization import check_base_precision
 from training.writers import open_writers
 
 Metrics = dict[str, Any]
@@ -63,6 +64,7 @@ class Session:
             *({name for name, refs in part.items() if refs} for part in (self.spec.inputs, self.spec.data))
         )
         self.device, self.dtype = choose_device(self.config)
+        self.base_precision = check_base_precision(self.config, self.device)
         self.should_stop = False
         self.resumed: checkpointing.ResumePoint | None = None
         self.staging: Path = run_dir / "output"  # while `publishing`, the folder that becomes output/
@@ -254,6 +256,7 @@ def _run(session: Session, train: Callable[[Session], Metrics], started: float) 
         manifest_sha256=sha256_of(session.run_dir / "output" / "manifest.json"),
         device=str(session.device),
         precision=str(session.dtype).removeprefix("torch."),
+        base_precision=session.base_precision,
         seconds=round(time.time() - started, 3),
     ).write(session.run_dir)
     shutil.rmtree(session.run_dir / "checkpoints", ignore_errors=True)  # nothing is left to resume

@@ -34,7 +34,9 @@ def train(session: Session) -> Metrics:
     parts = {name: [record for record in records if record.split == name] for name in ("train", "valid")}
     if not parts["train"]:
         raise ContractError("data.demonstrations has no row of split 'train'")
-    backbone = load_backbone(session.input("policy"), device=session.device, dtype=session.dtype)
+    backbone = load_backbone(
+        session.input("policy"), device=session.device, dtype=session.dtype, base_precision=config.base_precision
+    )
     limit = min(config.max_tokens, backbone.context_length)
     rows = demonstration_rows(parts["train"], backbone.tokenizer, limit)
     valid_rows = arrange(backbone, demonstration_rows(parts["valid"], backbone.tokenizer, limit), config.pack)

@@ -406,6 +406,7 @@ CHANGES = {
 }
 ELSEWHERE = {"device", "threads", "checkpoint_every", "compile", "writers"}  # see the tests of session and sampling
 ELSEWHERE |= {"gold_window", "shard"}  # see test_a_falling_gold_score_is_warned_of and test_distributed
+ELSEWHERE |= {"base_precision"}  # see test_quantization
 WITH = {  # what a setting needs beside it to matter
     "kl_horizon": "target",
     "overlong_penalty": "overlong",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,7 @@ ADAPTER = {
     "lora_rank": Change(3),
     "lora_alpha": Change(40.0),
     "first_adapted_layer": Change(1),
+    "base_precision": Change("int8", refused=find_spec("bitsandbytes") is None),
     "shard": Change(True, {"tuning": "full"}, refused=True),  # one process has nobody to share with
 }
 EXACT = {"epochs": 0, "head_l2": 0.1}
@@ -83,6 +85,7 @@ CHANGES: dict[Kind, dict[str, Change]] = {
         "lora_rank": Change(3, refused=True),
         "lora_alpha": Change(40.0, refused=True),
         "first_adapted_layer": Change(1, refused=True),
+        "base_precision": Change("nf4", refused=True),
         "shard": Change(True, refused=True),
         "steps": Change(4),
         "batch_rows": Change(2),

@@ -15,11 +15,11 @@ from tests.training.run_directories import TOPICS, demonstrations, make_run, num
 from training import ppo, quantization, reward, sft
 from training.backbone import Backbone, load_backbone
 from training.configs import AS_COMPUTED, CONFIGS, ConfigError, SftConfig, TrainConfig, config_for
-from training.contracts import EXIT_BAD_SPEC, EXIT_OK, Kind, Result
+from training.contracts import EXIT_BAD_SPEC, EXIT_INTERRUPTED, EXIT_OK, Kind, Result
 from training.quantization import QuantizedLinear, check_base_precision, quantize
 from training.reward_model import load_reward
 from training.sampling import Decoding, generate
-from training.session import main
+from training.session import Session, main
 
 CPU = torch.device("cpu")
 NF4 = torch.tensor(
@@ -233,7 +233,7 @@ def test_a_model_of_other_maps_is_refused(library: Any) -> None:
 # ---------------------------------------------------------------- the stages
 
 
-def stage(folder: Path, kind: Kind, inputs: dict[str, Path], **config: Any) -> Path:
+def stage(folder: Path, kind: Kind, inputs: dict[str, Path], *, ends: int = EXIT_OK, **config: Any) -> Path:
     data: dict[Kind, dict[str, Any]] = {
         Kind.SFT: {"demonstrations": demonstrations(8, valid=2)},
         Kind.REWARD: {"rankings": rankings(8, valid=2), "demonstrations": demonstrations(2)},
@@ -241,7 +241,7 @@ def stage(folder: Path, kind: Kind, inputs: dict[str, Path], **config: Any) -> P
     }
     train = {Kind.SFT: sft.train, Kind.REWARD: reward.train, Kind.PPO: ppo.train}[kind]
     run = make_run(folder, kind, config={"learning_rate": 3e-3} | config, inputs=inputs, data=data[kind])
-    assert main(train, [str(run)]) == EXIT_OK, Result.read(run).error
+    assert main(train, [str(run)]) == ends
     return run
 
 
@@ -265,6 +265,24 @@ def test_the_loop_runs_on_a_rounded_base(tmp_path: Path, tiny_dir: Path, bits: s
     assert first["objective/gold_score"] == pytest.approx(first["objective/score"], abs=1e-3)
     plain = load_backbone(improved / "output", **ON_TINY)
     assert not maps(plain)
+
+
+def test_a_stopped_run_goes_on_with_the_same_numbers(tmp_path: Path, tiny_dir: Path, bits: str) -> None:
+    """A checkpoint holds the adapter only: the base is rounded again, to the same codes."""
+    policy, config = {"policy": tiny_dir}, {"batch_size": 2, "epochs": 2, "base_precision": bits}
+    whole = stage(tmp_path / "whole", Kind.SFT, policy, **config)
+    end_step = Session.end_step
+
+    def stopping(self: Session, step: int, **kept: Any) -> None:
+        self.should_stop = step == 3
+        end_step(self, step, **kept)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Session, "end_step", stopping)
+        parts = stage(tmp_path / "parts", Kind.SFT, policy, ends=EXIT_INTERRUPTED, **config)
+    assert main(sft.train, [str(parts)]) == EXIT_OK
+    assert numbers(parts) == numbers(whole)
+    assert (parts / "output/model.safetensors").read_bytes() == (whole / "output/model.safetensors").read_bytes()
 
 
 def test_a_reward_shares_only_the_trunk_it_was_made_on(tmp_path: Path, tiny_dir: Path, bits: str) -> None:

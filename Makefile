@@ -22,6 +22,9 @@ FINGERPRINT := $(shell { cat $(LOCKS); $(PYTHON) -VV; } 2>/dev/null | cksum | tr
 STAMP := $(VENV)/.stamp-$(FINGERPRINT)
 PEERS_STAMP := $(PEERS)/.stamp-$(shell { cat benchmarks/peers.lock; $(PYTHON) -VV; } 2>/dev/null | cksum | tr ' ' '-')
 
+# Compiled modules are kept: without them every process of the stack compiles Django, every run torch, anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # As in training/__init__.py, for whatever loads torch before it.
 export GOMP_SPINCOUNT ?= 2000
 

@@ -44,7 +44,6 @@ def environment(*, token: str, device: str) -> dict[str, str]:
         **passed,
         "PYTHONPATH": str(settings.BASE_DIR),
         "PYTHONUNBUFFERED": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_OFFLINE": os.environ.get("HF_HUB_OFFLINE", "1"),  # 0 lets a hub name in BASE_MODEL be fetched
         **devices.visible_to(device),

@@ -217,6 +217,7 @@ def test_a_better_answer_and_a_change_of_mind_by_keys(open_work, project, labele
 def test_what_may_distress_is_blurred_until_it_is_shown(open_work, project, labeler):
     project.warned_categories = ["violence"]
     project.save()
+    labeler.memberships.update(takes_sensitive=True)
     group = completions_of(PromptFactory(project=project, category="violence"), 4)
     create_comparisons(project=project, groups=[group], by=None, overlap=1)
     page = open_work(project, labeler)

@@ -16,6 +16,7 @@ from rest_framework.views import APIView
 from labeling.checkpoints import services
 from labeling.checkpoints.models import Checkpoint
 from labeling.core.errors import NotAllowed, NotFound
+from labeling.core.filters import chosen
 from labeling.people.models import Role, User
 from labeling.people.permissions import ROLES_OF_SCOPE, Scope, scoped
 from labeling.projects.models import Project
@@ -83,9 +84,7 @@ class CheckpointList(APIView):
     def get(self, request: Request, slug: str) -> Response:
         """The newest 100 checkpoints, by kind and state."""
         rows = Checkpoint.objects.filter(project=request.project)  # type: ignore[attr-defined]
-        for name, allowed in (("kind", Checkpoint.Kind.values), ("state", Checkpoint.State.values)):
-            if request.query_params.get(name) in allowed:
-                rows = rows.filter(**{name: request.query_params[name]})
+        rows = chosen(rows, request.query_params, kind=Checkpoint.Kind.values, state=Checkpoint.State.values)
         rows = rows.select_related("project", "parent", "reward", "run")[:100]
         return Response(CheckpointSerializer(rows, many=True).data)
 

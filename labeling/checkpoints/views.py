@@ -18,6 +18,7 @@ from labeling.checkpoints import selectors, services
 from labeling.checkpoints.agreement import agreement_of
 from labeling.checkpoints.models import Checkpoint
 from labeling.core.errors import LoopError, NotFound
+from labeling.core.filters import chosen
 from labeling.core.pagination import paginate
 from labeling.people.models import Role
 from labeling.projects.access import ProjectRequest, member
@@ -37,9 +38,7 @@ def find(request: ProjectRequest, public_id: UUID) -> Checkpoint:
 def checkpoints(request: ProjectRequest, slug: str) -> HttpResponse:
     """All checkpoints of the project, by kind and state."""
     rows = Checkpoint.objects.filter(project=request.project).select_related("parent", "reward", "run")
-    for name, allowed in (("kind", Checkpoint.Kind.values), ("state", Checkpoint.State.values)):
-        if request.GET.get(name) in allowed:
-            rows = rows.filter(**{name: request.GET[name]})
+    rows = chosen(rows, request.GET, kind=Checkpoint.Kind.values, state=Checkpoint.State.values)
     context = {
         "page": paginate(request, rows),
         "kinds": Checkpoint.Kind.choices,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django import forms
 from django.contrib import messages
 from django.db.models import QuerySet
@@ -19,6 +17,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from labeling.comparisons import held_back
 from labeling.comparisons.models import HeldBack
 from labeling.core.errors import BadInput
+from labeling.core.filters import FilterForm
 from labeling.core.pagination import paginate
 from labeling.people.models import Role
 from labeling.projects.access import ProjectRequest, member
@@ -28,7 +27,7 @@ PAGE = 20
 AROUND = 160  # characters shown on each side of the words
 
 
-class LeakFilter(forms.Form):
+class LeakFilter(FilterForm):
     """Filters of the list; they live in the address."""
 
     text = forms.CharField(
@@ -39,12 +38,6 @@ class LeakFilter(forms.Form):
         label=gettext_lazy("State"),
         choices=[("", gettext_lazy("Every state")), *HeldBack.State.choices],
     )
-
-    def wanted(self) -> dict[str, Any]:
-        """The filters that say something; none while one of them is wrong."""
-        if not self.is_bound or not self.is_valid():
-            return {}
-        return {name: value for name, value in self.cleaned_data.items() if value}
 
 
 @member(Role.ENGINEER)

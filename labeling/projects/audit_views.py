@@ -16,6 +16,7 @@ from django.views.decorators.http import require_safe
 
 from labeling.core import audit
 from labeling.core.chain import chain_state
+from labeling.core.filters import FilterForm
 from labeling.core.models import Event
 from labeling.core.pagination import paginate
 from labeling.core.spreadsheet import csv_file
@@ -27,7 +28,7 @@ CHUNK = 2000
 COLUMNS = ("id", "at", "actor", "verb", "object", "object id", "before", "after", "request", "hash")
 
 
-class AuditFilter(forms.Form):
+class AuditFilter(FilterForm):
     """Filters of the log; they live in the address."""
 
     actor = forms.CharField(
@@ -38,12 +39,6 @@ class AuditFilter(forms.Form):
     object_id = forms.CharField(required=False, max_length=60, label=_("Its id"))
     since = forms.DateField(required=False, label=_("From"), widget=forms.DateInput(attrs={"type": "date"}))
     until = forms.DateField(required=False, label=_("To"), widget=forms.DateInput(attrs={"type": "date"}))
-
-    def wanted(self) -> dict[str, Any]:
-        """The filters that say something; none while one of them is wrong."""
-        if not self.is_bound or not self.is_valid():
-            return {}
-        return {name: value for name, value in self.cleaned_data.items() if value}
 
 
 def events(request: ProjectRequest, wanted: dict[str, Any]) -> QuerySet[Event]:

@@ -8,6 +8,7 @@ from django import forms
 from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
+from labeling.core.filters import FilterForm
 from labeling.people.models import Role
 from labeling.projects.flags import Flag, PromptFlag
 from labeling.projects.models import Membership, Project
@@ -171,7 +172,7 @@ class AcceptInvitationForm(forms.Form):
     )
 
 
-class MembersFilter(forms.Form):
+class MembersFilter(FilterForm):
     """Filters of the list of people; they live in the address."""
 
     text = forms.CharField(

@@ -28,10 +28,10 @@ page = require_http_methods(["GET", "HEAD", "POST"])
 def people(request: ProjectRequest, slug: str) -> HttpResponse:
     """Members, filtered and paged, and the open invitations."""
     form = MembersFilter(request.GET or None)
-    wanted = form.cleaned_data if form.is_valid() else {}
+    wanted = form.wanted()
     context = {
         "form": form,
-        "filtered": any(wanted.values()),
+        "filtered": bool(wanted),
         "page": paginate(request, selectors.members(request.project, **wanted)),
         "invitations": invitations.usable(request.project).select_related("invited_by")[:100],
     }

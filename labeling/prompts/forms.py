@@ -6,8 +6,10 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from labeling.core.filters import FilterForm
 from labeling.projects.models import Project
 from labeling.prompts import selectors
 from labeling.prompts.models import Prompt
@@ -55,11 +57,11 @@ class ImportForm(forms.Form):
         if ending == "csv":
             return "csv"
         if ending not in {"jsonl", "ndjson", "json"}:
-            self.add_error("fmt", "The file's name does not say what it is: choose JSONL or CSV.")
+            self.add_error("fmt", gettext("The file's name does not say what it is: choose JSONL or CSV."))
         return "jsonl"
 
 
-class PromptFilter(forms.Form):
+class PromptFilter(FilterForm):
     """Filters of the list; they live in the address."""
 
     text = forms.CharField(
@@ -75,13 +77,7 @@ class PromptFilter(forms.Form):
     def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         names = [(name, name) for name in selectors.categories(project)]
-        self.fields["category"].choices = [("", "Every category"), *names]  # type: ignore[attr-defined]
-
-    def wanted(self) -> dict[str, Any]:
-        """What `selectors.prompts` takes: the filters that say something; none while one of them is wrong."""
-        if not self.is_bound or not self.is_valid():
-            return {}
-        return {name: value for name, value in self.cleaned_data.items() if value}
+        self.fields["category"].choices = [("", _("Every category")), *names]  # type: ignore[attr-defined]
 
 
 class CategoryForm(forms.Form):

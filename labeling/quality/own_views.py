@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 
 from labeling.assignments import kinds
 from labeling.comparisons.models import Ranking
+from labeling.core.filters import FilterForm
 from labeling.core.pagination import paginate
 from labeling.core.spreadsheet import csv_file
 from labeling.people.models import Role
@@ -21,7 +22,7 @@ from labeling.quality import own_work, review_selectors
 from labeling.quality.models import Review
 
 
-class OwnFilter(forms.Form):
+class OwnFilter(FilterForm):
     """Filters of one's own work; they live in the address."""
 
     kind = forms.ChoiceField(required=False, label=_("Kind"))
@@ -44,11 +45,11 @@ class OwnFilter(forms.Form):
 def own_list(request: ProjectRequest, slug: str) -> HttpResponse:
     """What this person submitted, filtered and paged."""
     form = OwnFilter(request.GET or None)
-    wanted = form.cleaned_data if form.is_bound and form.is_valid() else {}
+    wanted = form.wanted()
     rows = own_work.own_work(project=request.project, labeler=request.user, **wanted)
     context = {
         "form": form,
-        "filtered": any(wanted.values()),
+        "filtered": bool(wanted),
         "page": paginate(request, rows, by="submitted_at"),
         "actions": {kind.name: kind.action for kind in kinds.every()},
         "states": dict(Review.State.choices),

@@ -8,11 +8,12 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from labeling.assignments import kinds
+from labeling.core.filters import FilterForm
 from labeling.quality.control_items import MAX_AT_ONCE, MAX_JUDGEMENTS
 from labeling.quality.models import Review
 
 
-class ReviewFilter(forms.Form):
+class ReviewFilter(FilterForm):
     """Filters of the queue; they live in the address."""
 
     labeler = forms.CharField(
@@ -34,7 +35,7 @@ class ReviewFilter(forms.Form):
 
     def wanted(self) -> dict[str, str]:
         """What `review_selectors.queue` takes: nothing said means what waits."""
-        said: dict[str, str] = dict(self.cleaned_data) if self.is_bound and self.is_valid() else {}
+        said = super().wanted()
         state = said.pop("state", "") or Review.State.WAITING.value
         return {"state": "" if state == "any" else state, **said}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from django import forms
 from django.contrib import messages
@@ -16,6 +15,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
 from labeling.core import audit
+from labeling.core.filters import FilterForm
 from labeling.core.models import Event
 from labeling.core.spreadsheet import csv_file
 from labeling.people import services as people
@@ -31,15 +31,11 @@ COLUMNS = (
 )  # fmt: skip
 
 
-class PeriodForm(forms.Form):
+class PeriodForm(FilterForm):
     """Whole days, both included."""
 
     since = forms.DateField(required=False, label=gettext_lazy("From"), widget=forms.DateInput(attrs={"type": "date"}))
     until = forms.DateField(required=False, label=gettext_lazy("To"), widget=forms.DateInput(attrs={"type": "date"}))
-
-    def span(self) -> dict[str, Any]:
-        """What `work_of` takes."""
-        return dict(self.cleaned_data) if self.is_bound and self.is_valid() else {}
 
 
 @member(Role.ADMIN)
@@ -47,7 +43,7 @@ class PeriodForm(forms.Form):
 def people_work(request: ProjectRequest, slug: str) -> HttpResponse:
     """What everybody did."""
     form = PeriodForm(request.GET or None)
-    rows = work_of(request.project, **form.span())
+    rows = work_of(request.project, **form.wanted())
     context = {
         "form": form,
         "rows": rows,
@@ -61,7 +57,7 @@ def people_work(request: ProjectRequest, slug: str) -> HttpResponse:
 @require_safe
 def pay_report(request: ProjectRequest, slug: str) -> StreamingHttpResponse:
     """The same as a CSV file."""
-    span = PeriodForm(request.GET).span()
+    span = PeriodForm(request.GET).wanted()
     told = {name: str(day) for name, day in span.items() if day}
     audit.record("exported pay report", request.project, by=request.user, after=told)
     return csv_file(f"{slug}-work", lines(work_of(request.project, **span)))

@@ -39,7 +39,7 @@ def runs(request: ProjectRequest, slug: str) -> HttpResponse:
     context = {
         "page": page,
         "kinds": Run.Kind.choices,
-        "states": [("live", "Not over"), ("over", "Over"), *Run.State.choices],
+        "states": [("live", _("Not over")), ("over", _("Over")), *Run.State.choices],
         "new_kinds": OFFERED,
         "is_live": any(not run.is_over for run in page.rows),
     }

@@ -1,0 +1,26 @@
+"""Filters of lists: they live in the address, and a wrong one filters nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, TypeVar
+
+from django import forms
+from django.db.models import Model, QuerySet
+
+Row = TypeVar("Row", bound=Model)
+
+
+class FilterForm(forms.Form):
+    """A form read from the address."""
+
+    def wanted(self) -> dict[str, Any]:
+        """The filters that say something; none while one of them is wrong."""
+        if not self.is_bound or not self.is_valid():
+            return {}
+        return {name: value for name, value in self.cleaned_data.items() if value}
+
+
+def chosen(rows: QuerySet[Row], said: Mapping[str, Any], **allowed: Collection[str]) -> QuerySet[Row]:
+    """The rows whose columns `allowed` names have the values that `said` (a query string) gives; others are passed over."""
+    return rows.filter(**{name: said[name] for name, values in allowed.items() if said.get(name) in values})

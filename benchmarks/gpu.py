@@ -13,6 +13,7 @@ device, in turns. On CUDA it computes in bf16 by autocast where its trainer hono
 from __future__ import annotations
 
 import argparse
+import importlib
 import random
 import sys
 import tempfile
@@ -97,25 +98,7 @@ def measure_ppo(folder: Path, clock: Clock, rates: Rates, options: argparse.Name
     prompts = ppo.prompts_of((options.updates + 1) * options.batch, options.prompt_tokens, options.size)
     run = ppo.write_session(folder / "ppo", options, epochs=1)
     with Session(run) as session:
-        ours = ppo.Ours(session, prompts)
-
-        def update(at: int) -> None:
-            ours.update(at + 1, clock)
-
-        if theirs := trl_module("ppo_trl", options):
-            theirs.train(
-                options.size,
-                [prompt.ids for prompt in prompts],
-                batch=options.batch,
-                micro_rows=options.batch,
-                answer_tokens=options.answer_tokens,
-                epochs=1,
-                clock=clock,
-                between=update,
-            )
-        else:
-            for at in range(options.updates + 1):
-                update(at)
+        ppo.in_turns(ppo.Ours(session, prompts), trl_module("ppo_trl", options), 1, clock, options)
     shape, length = llama.SIZES[options.size], options.prompt_tokens + options.answer_tokens
     answers, tokens = options.batch * options.answer_tokens, options.batch * length
     one = forward_flops(shape, tokens, causal(options.batch, length), logits=answers)
@@ -131,27 +114,7 @@ def measure_ppo(folder: Path, clock: Clock, rates: Rates, options: argparse.Name
 def measure_reward(folder: Path, clock: Clock, rates: Rates, options: argparse.Namespace) -> dict[str, Any]:
     """Reward training steps on rankings of K completions, with TRL's pairs in turns when TRL 1.16 is there."""
     rows = reward.rankings((options.updates + 1) * options.rankings, options.k, options.size, options.prompt_tokens)
-    batches = [rows[start : start + options.rankings] for start in range(0, len(rows), options.rankings)]
-    classifier, ours = reward.same_models(options, clock.device, precision(clock.device))
-
-    def step(at: int) -> None:
-        with clock.of("ours"):
-            ours.step(batches[at], at + 1, len(batches))
-
-    if theirs := trl_module("reward_trl", options):
-        theirs.train(
-            classifier,
-            llama.tokenizer(options.size),
-            rows,
-            rankings_per_step=options.rankings,
-            learning_rate=reward.LEARNING_RATE,
-            clock=clock,
-            bf16=clock.device.type == "cuda",
-            between=step,
-        )
-    else:
-        for at in range(len(batches)):
-            step(at)
+    reward.in_turns(rows, trl_module("reward_trl", options), precision(clock.device), clock, options)
     packed = options.prompt_tokens * (options.k + 1)
     attended = causal(1, options.prompt_tokens) + options.k * (
         causal(1, 2 * options.prompt_tokens) - causal(1, options.prompt_tokens)
@@ -166,15 +129,10 @@ def trl_module(name: str, options: argparse.Namespace) -> Any:
     if options.against == "nothing":
         return None
     try:
-        if name == "ppo_trl":
-            from benchmarks.peers import ppo_trl
-
-            return ppo_trl
-        from benchmarks.peers import reward_trl
+        return importlib.import_module(f"benchmarks.peers.{name}")
     except ImportError as problem:
         print(f"{name}: TRL is not measured ({problem})", flush=True)
         return None
-    return reward_trl
 
 
 def against_trl(clock: Clock) -> dict[str, Any]:

@@ -13,6 +13,7 @@ The two sides take turns, update by update, in one process.
 from __future__ import annotations
 
 import argparse
+import importlib
 import random
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -61,9 +62,10 @@ class Ours:
         self.session, self.prompts = session, prompts
         self.learner = build_learner(session)
         self.kept: dict[str, Any] = {"kl_coef": session.config.kl_coef}
+        self.tokens: list[int] = []  # answer tokens sampled, per update
 
-    def update(self, at: int, clock: Clock) -> int:
-        """Update `at` (1, 2, …): sample and score, then learn; return the answer tokens sampled. Times go to `clock` as ours…"""
+    def update(self, at: int, clock: Clock) -> None:
+        """Update `at` (1, 2, …): sample and score, then learn. Times go to `clock` as ours…"""
         config = self.session.config
         begin = clock.now()
         with sampling_timed(clock, "ours_sample"):
@@ -74,7 +76,7 @@ class Ours:
         clock.add("ours", end - begin)
         clock.add("ours_score", middle - begin - clock.seconds["ours_sample"][-1])
         clock.add("ours_train", end - middle)
-        return int(rollout.mask_RT.sum())
+        self.tokens.append(int(rollout.mask_RT.sum()))
 
     def trained(self) -> int:
         """How many numbers the optimiser changes."""
@@ -123,37 +125,40 @@ def compare(epochs: int, options: argparse.Namespace) -> dict[str, Any]:
     """Update both sides in turns; the first update of each is a warm-up."""
     clock = Clock(torch.device(options.device), warmup=1)
     prompts = prompts_of((options.updates + 1) * options.batch, options.prompt_tokens, options.size)
-    tokens: list[int] = []
+    peer = importlib.import_module("benchmarks.peers.ppo_trl") if options.against == "trl" else None
     with tempfile.TemporaryDirectory() as folder:
         run = write_session(Path(folder), options, epochs)
         with Session(run) as session:
             ours = Ours(session, prompts)
+            weights = in_turns(ours, peer, epochs, clock, options)
+            return summary(clock, ours, weights, epochs, options)
 
-            def update(at: int) -> None:
-                tokens.append(ours.update(at + 1, clock))
 
-            if options.against == "trl":
-                from benchmarks.peers import ppo_trl
+def in_turns(ours: Ours, peer: Any, epochs: int, clock: Clock, options: argparse.Namespace) -> dict[str, int] | None:
+    """All updates of ours and of the peer's module; ours alone when that is None. Returns the peer's parameters."""
 
-                weights = ppo_trl.train(
-                    options.size,
-                    [prompt.ids for prompt in prompts],
-                    batch=options.batch,
-                    micro_rows=options.batch,
-                    answer_tokens=options.answer_tokens,
-                    epochs=epochs,
-                    clock=clock,
-                    between=update,
-                )
-            else:
-                weights = None
-                for at in range(options.updates + 1):
-                    update(at)
-            return summary(clock, ours, tokens, weights, epochs, options)
+    def update(at: int) -> None:
+        ours.update(at + 1, clock)
+
+    if peer is None:
+        for at in range(options.updates + 1):
+            update(at)
+        return None
+    weights: dict[str, int] = peer.train(
+        options.size,
+        [prompt.ids for prompt in ours.prompts],
+        batch=options.batch,
+        micro_rows=options.batch,
+        answer_tokens=options.answer_tokens,
+        epochs=epochs,
+        clock=clock,
+        between=update,
+    )
+    return weights
 
 
 def summary(
-    clock: Clock, ours: Ours, tokens: list[int], theirs: dict[str, int] | None, epochs: int, options: argparse.Namespace
+    clock: Clock, ours: Ours, theirs: dict[str, int] | None, epochs: int, options: argparse.Namespace
 ) -> dict[str, Any]:
     """The figures of one number of inner epochs."""
     sides = ["ours"] + (["trl"] if theirs else [])
@@ -163,7 +168,7 @@ def summary(
         side: {phase: round(clock.median(f"{side}_{phase}"), 3) for phase in ("sample", "score", "train")}
         for side in sides
     }
-    found["answer_tokens"] = tokens[-1]
+    found["answer_tokens"] = ours.tokens[-1]
     found["trained_parameters"] = {"ours": ours.trained()} | ({"trl": theirs["trained"]} if theirs else {})
     found["arithmetic"] = {side: arithmetic(side, epochs, options) for side in sides}
     return found

@@ -12,6 +12,7 @@ over all steps, so it also shows that the weights stay together.
 from __future__ import annotations
 
 import argparse
+import importlib
 import random
 import tempfile
 from collections.abc import Sequence
@@ -27,8 +28,8 @@ from benchmarks.harness.result import report
 from training.backbone import load_backbone
 from training.configs import RewardConfig
 from training.optimization import build_optimizer, optimizer_step
+from training.ranking_steps import accumulate
 from training.records import RankingRow
-from training.reward import accumulate
 from training.reward_scoring import RewardModel
 
 LEARNING_RATE = 9e-6  # Ouyang et al. 2022, appendix C.2
@@ -95,32 +96,37 @@ def compare(k: int, options: argparse.Namespace) -> dict[str, Any]:
     """Train both sides in turns on rankings of K completions; the first step of each is a warm-up."""
     clock = Clock(warmup=1)
     rows = rankings((options.steps + 1) * options.rankings, k, options.size, options.tokens)
+    peer = importlib.import_module("benchmarks.peers.reward_trl") if options.against == "trl" else None
+    own, theirs = in_turns(rows, peer, torch.float32, clock, options)
+    return summary(k, clock, own, theirs, options)
+
+
+def in_turns(
+    rows: Sequence[RankingRow], peer: Any, dtype: torch.dtype, clock: Clock, options: argparse.Namespace
+) -> tuple[list[float], list[float]]:
+    """All steps of ours and of the peer's module; ours alone when that is None. Returns the losses of both."""
     batches = [rows[start : start + options.rankings] for start in range(0, len(rows), options.rankings)]
-    classifier, ours = same_models(options, clock.device, torch.float32)
+    classifier, ours = same_models(options, clock.device, dtype)
     own: list[float] = []
 
     def step(at: int) -> None:
         with clock.of("ours"):
             own.append(ours.step(batches[at], at + 1, len(batches)))
 
-    if options.against == "trl":
-        from benchmarks.peers import reward_trl
-
-        theirs = reward_trl.train(
-            classifier,
-            llama.tokenizer(options.size),
-            rows,
-            rankings_per_step=options.rankings,
-            learning_rate=LEARNING_RATE,
-            clock=clock,
-            bf16=False,
-            between=step,
-        )
-    else:
-        theirs = []
+    if peer is None:
         for at in range(len(batches)):
             step(at)
-    return summary(k, clock, own, theirs, options)
+        return own, []
+    theirs = peer.train(
+        classifier,
+        llama.tokenizer(options.size),
+        rows,
+        rankings_per_step=options.rankings,
+        learning_rate=LEARNING_RATE,
+        clock=clock,
+        between=step,
+    )
+    return own, theirs
 
 
 def summary(

@@ -67,7 +67,6 @@ def train(
     rankings_per_step: int,
     learning_rate: float,
     clock: Clock,
-    bf16: bool,
     between: Callable[[int], None],
 ) -> list[float]:
     """Train on the rows in order; return the loss of every step. Times go to `clock` as "trl"; `between(step)` runs after each."""
@@ -85,7 +84,7 @@ def train(
             adam_beta2=0.95,
             max_grad_norm=1.0,
             max_length=None,
-            bf16=bf16,
+            bf16=clock.device.type == "cuda",
             use_cpu=clock.device.type == "cpu",
             **{CHECKPOINTING: False},
             dataloader_pin_memory=False,

@@ -15,17 +15,9 @@ from labeling.core.spreadsheet import safe
 from labeling.people.models import Role
 from labeling.projects.models import Membership
 from tests.factories import PASSWORD, MembershipFactory, UserFactory
+from tests.labeling.conftest import at
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def admin() -> Membership:
-    return MembershipFactory(role=Role.ADMIN, user=UserFactory(name="Ada"))
-
-
-def at(name: str, place: Membership) -> str:
-    return reverse(name, args=[place.project.slug])
 
 
 def log(place: Membership, *verbs: str) -> None:

@@ -7,7 +7,7 @@ import re
 import pytest
 from django.http import HttpResponse
 from django.test import Client
-from django.urls import path, reverse
+from django.urls import path
 
 from labeling.people.models import Role
 from labeling.projects.access import member
@@ -15,23 +15,9 @@ from labeling.projects.context import NAVIGATION
 from labeling.projects.models import Acceptance, Guideline, Invitation, Membership, Project
 from labeling.urls import urlpatterns as real
 from tests.factories import MembershipFactory, ProjectFactory, UserFactory
+from tests.labeling.conftest import at
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def admin() -> Membership:
-    return MembershipFactory(role=Role.ADMIN)
-
-
-@pytest.fixture
-def as_admin(client: Client, admin: Membership) -> Client:
-    client.force_login(admin.user)
-    return client
-
-
-def at(name: str, place: Membership, *parts: object) -> str:
-    return reverse(name, args=[place.project.slug, *parts])
 
 
 @member(Role.ENGINEER)

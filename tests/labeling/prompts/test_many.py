@@ -8,7 +8,6 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.urls import reverse
 
 from labeling.core.errors import BadInput, Conflict
 from labeling.core.models import Event
@@ -18,23 +17,9 @@ from labeling.prompts import bulk, export, quarantine, selectors
 from labeling.prompts.models import Prompt
 from labeling.prompts.services import import_prompts
 from tests.factories import MembershipFactory, PromptFactory, UserFactory
+from tests.labeling.conftest import at
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def admin() -> Membership:
-    return MembershipFactory(role=Role.ADMIN)
-
-
-@pytest.fixture
-def as_admin(client: Client, admin: Membership) -> Client:
-    client.force_login(admin.user)
-    return client
-
-
-def at(name: str, place: Membership, *parts: object) -> str:
-    return reverse(name, args=[place.project.slug, *parts])
 
 
 def bring(place: Membership, *rows: dict[str, object]) -> list[Prompt]:

@@ -14,23 +14,9 @@ from labeling.people.models import Role
 from labeling.projects.models import Membership
 from labeling.prompts.models import Prompt, PromptImport
 from tests.factories import MembershipFactory, PromptFactory
+from tests.labeling.conftest import at
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def admin() -> Membership:
-    return MembershipFactory(role=Role.ADMIN)
-
-
-@pytest.fixture
-def as_admin(client: Client, admin: Membership) -> Client:
-    client.force_login(admin.user)
-    return client
-
-
-def at(name: str, place: Membership, *parts: object) -> str:
-    return reverse(name, args=[place.project.slug, *parts])
 
 
 def test_an_upload_leads_to_its_report(as_admin: Client, admin: Membership) -> None:

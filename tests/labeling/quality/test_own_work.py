@@ -8,7 +8,6 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.test import Client
 
 from labeling.assignments import start
 from labeling.assignments.models import Slot
@@ -18,6 +17,7 @@ from labeling.quality import own_work
 from labeling.quality.models import Review, WeeklyAgreement
 from labeling.quality.review_services import accept, edit_demonstration, return_work
 from tests.factories import MembershipFactory, ProjectFactory, contractor_of
+from tests.labeling.conftest import signed_in
 from tests.labeling.quality.submitted import comparisons, rank_next, sample, write_next
 
 pytestmark = pytest.mark.django_db
@@ -38,12 +38,6 @@ def reviewed(project: Project) -> list[Review]:
     Project.objects.filter(pk=project.pk).update(requires_review=True)
     sample(project)
     return list(Review.objects.filter(project=project).order_by("pk"))
-
-
-def signed_in(person) -> Client:
-    client = Client()
-    client.force_login(person)
-    return client
 
 
 def test_the_list_shows_ones_own_work_with_what_became_of_it(project, labeler) -> None:

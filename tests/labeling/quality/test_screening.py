@@ -6,7 +6,6 @@ import uuid
 from types import SimpleNamespace
 
 import pytest
-from django.test import Client
 
 from labeling.assignments import claim
 from labeling.assignments.leases import release
@@ -25,6 +24,7 @@ from labeling.quality.control_items import make_control
 from labeling.quality.screening_models import Qualification, ScreeningPiece
 from labeling.quality.screening_work import answer_question
 from tests.factories import AcceptanceFactory, MembershipFactory, ProjectFactory, PromptFactory, contractor_of
+from tests.labeling.conftest import signed_in
 from tests.labeling.quality.submitted import comparisons, rank_next
 
 pytestmark = pytest.mark.django_db
@@ -206,12 +206,6 @@ def test_the_last_item_stays_while_screening_is_on(world) -> None:
         decisions.ask_no_more(item=last, by=world.admin)
     with pytest.raises(BadInput, match="nothing to screen with"):
         decisions.save_rule(project=ProjectFactory(), is_on=True, by=world.admin)
-
-
-def signed_in(person) -> Client:
-    client = Client()
-    client.force_login(person)
-    return client
 
 
 def test_the_pages_lead_through_it(world) -> None:

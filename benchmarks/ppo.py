@@ -18,6 +18,7 @@ import random
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ import torch
 
 from benchmarks.harness import environment, llama
 from benchmarks.harness.clock import Clock
-from benchmarks.harness.result import report
+from benchmarks.harness.result import measured, report
 from benchmarks.harness.run_directory import write_policy, write_reward, write_reward_adapter, write_run
 from training import rollouts
 from training.contracts import Kind
@@ -242,10 +243,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.against == "trl":
         environment.go_to_peers("benchmarks.ppo", ppo=True)
     torch.set_num_threads(1)
-    found: dict[str, Any] = {}
-    for epochs in options.epochs:
-        found[f"epochs{epochs}"] = compare(epochs, options)
-        print(f"epochs{epochs}: {found[f'epochs{epochs}']}", flush=True)
+    found = measured("epochs", options.epochs, partial(compare, options=options))
     report({**found, "benchmark": "ppo", "tuning": options.tuning, "size": options.size})
 
 

@@ -16,6 +16,7 @@ import importlib
 import random
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from transformers import LlamaForSequenceClassification
 
 from benchmarks.harness import environment, llama
 from benchmarks.harness.clock import Clock
-from benchmarks.harness.result import report
+from benchmarks.harness.result import measured, report
 from training.backbone import load_backbone
 from training.configs import RewardConfig
 from training.optimization import build_optimizer, optimizer_step
@@ -175,10 +176,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.against == "trl":
         environment.go_to_peers("benchmarks.reward")
     torch.set_num_threads(1)
-    found: dict[str, Any] = {}
-    for k in options.k:
-        found[f"k{k}"] = compare(k, options)
-        print(f"k{k}: {found[f'k{k}']}", flush=True)
+    found = measured("k", options.k, partial(compare, options=options))
     report({**found, "benchmark": "reward", "steps": options.steps, "size": options.size})
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import time
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -41,6 +42,15 @@ def cpu_name() -> str:
             return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
+
+
+def measured(name: str, values: Iterable[int], compare: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
+    """What `compare` finds for each value, under the name with the value behind it; each is printed as soon as it is there."""
+    found: dict[str, Any] = {}
+    for value in values:
+        found[f"{name}{value}"] = compare(value)
+        print(f"{name}{value}: {found[f'{name}{value}']}", flush=True)
+    return found
 
 
 def report(result: dict[str, Any]) -> None:

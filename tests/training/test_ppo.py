@@ -33,6 +33,19 @@ SMALL = {
     "value_clip": 0.05,
     "micro_tokens": 128,
 }
+TOY = {  # enough to raise a countable reward within seconds
+    "updates": 8,
+    "rollout_prompts": 32,
+    "minibatches": 1,
+    "inner_epochs": 2,
+    "max_new_tokens": 12,
+    "learning_rate": 3e-3,
+    "schedule": "constant",
+    "clip": 0.2,
+    "value_clip": 0.2,
+    "truncated": "keep",
+    "micro_tokens": 4096,
+}
 CPU = {"device": torch.device("cpu"), "dtype": torch.float32}
 
 
@@ -233,21 +246,7 @@ def test_an_adapter_critic_starts_as_the_reward_model(tiny_dir, reward_dir):
 
 
 def test_it_learns_a_countable_reward_while_kl_stays_small(tiny_dir):
-    learner, config = counting(
-        tiny_dir,
-        updates=8,
-        rollout_prompts=32,
-        minibatches=1,
-        inner_epochs=2,
-        max_new_tokens=12,
-        learning_rate=3e-3,
-        schedule="constant",
-        clip=0.2,
-        value_clip=0.2,
-        kl_coef=0.02,
-        truncated="keep",
-        micro_tokens=4096,
-    )
+    learner, config = counting(tiny_dir, **TOY, kl_coef=0.02)
 
     scores, kls = [], []
     for update in range(1, config.updates + 1):

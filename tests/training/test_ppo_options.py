@@ -12,6 +12,7 @@ from tests.training.test_ppo import (
     CPU,
     DOCUMENTS,
     SMALL,
+    TOY,
     accumulate_all,
     counting,
     gradients,
@@ -312,22 +313,8 @@ def test_pretraining_text_holds_the_language_model_loss_while_the_reward_rises(t
     """The same toy run twice: text keeps its loss on held-out sentences; without it PPO forgets them."""
     drift, gain = {}, {}
     for coef in (0.0, 0.5):
-        learner, config = counting(
-            tiny_dir,
-            updates=8,
-            rollout_prompts=32,
-            minibatches=1,
-            inner_epochs=2,
-            max_new_tokens=12,
-            learning_rate=3e-3,
-            schedule="constant",
-            clip=0.2,
-            value_clip=0.2,
-            kl_coef=0.0,
-            truncated="keep",
-            micro_tokens=4096,
-            **({"ptx_coef": coef, "ptx_rows": 4} if coef else {}),
-        )
+        text = {"ptx_coef": coef, "ptx_rows": 4} if coef else {}
+        learner, config = counting(tiny_dir, **TOY, kl_coef=0.0, **text)
         texts = [{"text": f"{question} {answer}"} for question, answer in TEXT[:12]]
         held = [{"text": f"{question} {answer}", "split": "valid"} for question, answer in TEXT[12:]]
         mix = mix_of(learner, config, texts + held)

@@ -10,6 +10,7 @@ from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labeling.assignments import forecast, kinds, selectors, services
@@ -22,7 +23,7 @@ from labeling.projects.access import ProjectRequest, member
 from labeling.projects.saved_views import saved_views
 
 TASKS_PER_PAGE = 50
-SLOT_WORDS: dict[str, str] = {"leased": "In progress"}
+SLOT_WORDS = {"leased": gettext_lazy("In progress")}
 
 
 @require_safe

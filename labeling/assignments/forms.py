@@ -79,7 +79,7 @@ class BatchForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.project = project
         chosen: Any = self.fields["category"]
-        chosen.choices = [("", "Any"), *((name, name) for name in categories(project))]
+        chosen.choices = [("", _("Any")), *((name, name) for name in categories(project))]
 
     def plan(self) -> Plan:
         """What `create` would make of the valid form; writes nothing."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.db import models
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from labeling.checkpoints.models import Checkpoint
 from labeling.core.files import artifact_path
@@ -70,11 +72,14 @@ def location(*, checkpoint: Checkpoint) -> str:
 def why_not_retire(*, checkpoint: Checkpoint) -> str:
     """What stands against retiring it, as a sentence; "" when nothing does."""
     if checkpoint.state == Checkpoint.State.PROMOTED:
-        return f"{checkpoint.name} is promoted: promote another one first."
+        return _("%(name)s is promoted: promote another one first.") % {"name": checkpoint.name}
     waiting = checkpoint.used_by.exclude(run__state__in=("succeeded", "failed", "cancelled")).count()
     if waiting:
-        runs = "1 run that is not over reads it" if waiting == 1 else f"{waiting} runs that are not over read it"
-        return f"{runs}: stop them or wait for their end."
+        return ngettext(
+            "%(n)d run that is not over reads it: stop it or wait for its end.",
+            "%(n)d runs that are not over read it: stop them or wait for their end.",
+            waiting,
+        ) % {"n": waiting}
     unfinished = (
         checkpoint.completions.filter(comparisons__task__state__in=("open", "paused"))
         .values("comparisons__task")
@@ -82,5 +87,9 @@ def why_not_retire(*, checkpoint: Checkpoint) -> str:
         .count()
     )
     if unfinished:
-        return f"{unfinished} comparison tasks that are not done show its completions: finish or withdraw them first."
+        return ngettext(
+            "%(n)d comparison task that is not done shows its completions: finish or withdraw it first.",
+            "%(n)d comparison tasks that are not done show its completions: finish or withdraw them first.",
+            unfinished,
+        ) % {"n": unfinished}
     return ""

@@ -103,16 +103,21 @@ def promote(request: ProjectRequest, slug: str, checkpoint: UUID) -> HttpRespons
     found = find(request, checkpoint)
     former = selectors.promoted(project=request.project, kind=found.kind)
     kind = found.get_kind_display().lower()
-    facts = [f"{found.name} becomes the {kind} of {request.project.name}; new runs offer it first."]
-    facts.append(f"{former.name} becomes a candidate again." if former else f"No {kind} is promoted now.")
+    said = {"name": found.name, "kind": kind, "project": request.project.name}
+    facts = [
+        _("%(name)s becomes the %(kind)s of %(project)s; new runs offer it first.") % said,
+        _("%(name)s becomes a candidate again.") % {"name": former.name}
+        if former
+        else _("No %(kind)s is promoted now.") % said,
+    ]
     return confirmed(
         request,
         found,
-        title=f"Promote {found.name}?",
+        title=_("Promote %(name)s?") % said,
         facts=facts,
-        action="Promote",
+        action=_("Promote"),
         act=services.promote,
-        done=f"{found.name} is promoted.",
+        done=_("%(name)s is promoted.") % said,
     )
 
 
@@ -122,18 +127,19 @@ def retire(request: ProjectRequest, slug: str, checkpoint: UUID) -> HttpResponse
     """Take it out of the lists of choices."""
     found = find(request, checkpoint)
     children, texts = found.children.count(), found.completions.count()
+    said = {"name": found.name, "children": children, "texts": texts}
     facts = [
-        "It is no longer offered for new runs. Nothing is deleted, and it can be brought back.",
-        f"{children} checkpoints that came of it and {texts} completions that it wrote stay as they are.",
+        _("It is no longer offered for new runs. Nothing is deleted, and it can be brought back."),
+        _("%(children)d checkpoints that came of it and %(texts)d completions that it wrote stay as they are.") % said,
     ]
     return confirmed(
         request,
         found,
-        title=f"Retire {found.name}?",
+        title=_("Retire %(name)s?") % said,
         facts=facts,
-        action="Retire",
+        action=_("Retire"),
         act=services.retire,
-        done=f"{found.name} is retired.",
+        done=_("%(name)s is retired.") % said,
         danger=True,
     )
 
@@ -143,14 +149,15 @@ def retire(request: ProjectRequest, slug: str, checkpoint: UUID) -> HttpResponse
 def restore(request: ProjectRequest, slug: str, checkpoint: UUID) -> HttpResponse:
     """Bring a retired one back."""
     found = find(request, checkpoint)
+    said = {"name": found.name}
     return confirmed(
         request,
         found,
-        title=f"Bring {found.name} back?",
-        facts=["It becomes a candidate and is offered for new runs again."],
-        action="Bring it back",
+        title=_("Bring %(name)s back?") % said,
+        facts=[_("It becomes a candidate and is offered for new runs again.")],
+        action=_("Bring it back"),
         act=services.restore,
-        done=f"{found.name} is a candidate again.",
+        done=_("%(name)s is a candidate again.") % said,
     )
 
 
@@ -171,8 +178,9 @@ def register_base(request: ProjectRequest, slug: str) -> HttpResponse:
             messages.success(request, _("%(name)s is the base model.") % {"name": found.name})
         return redirect(back)
     facts = [
-        f"{name} becomes the base model of {request.project.name}: supervised fine-tuning starts from it.",
-        "It is what BASE_MODEL names on this installation; set BASE_MODEL and restart for another one.",
+        _("%(name)s becomes the base model of %(project)s: supervised fine-tuning starts from it.")
+        % {"name": name, "project": request.project.name},
+        _("It is what BASE_MODEL names on this installation; set BASE_MODEL and restart for another one."),
     ]
     context = {"title": _("Enter the base model?"), "facts": facts, "action": _("Enter it"), "back": back}
     return render(request, "components/confirm.html", context)

@@ -9,7 +9,7 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 from django.urls import reverse
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from labeling.assignments.forms import BatchForm, Plan
@@ -68,17 +68,19 @@ class ComparisonBatchForm(BatchForm):
         used = Completion.objects.filter(project=project).values("checkpoint")
         chosen.queryset = Checkpoint.objects.filter(project=project, pk__in=used)
         offered: Any = self.fields["samplers"]
-        offered.choices = [(str(one), str(one)) for one in selectors.samplers(project)]
+        offered.choices = [(str(one), one.label()) for one in selectors.samplers(project)]
         self.fields["k"].initial = project.completions_per_comparison
-        self.fields["overlap"].help_text = f"By different people. Empty: {project.overlap}, as the project says."
+        self.fields["overlap"].help_text = gettext("By different people. Empty: %(overlap)d, as the project says.") % {
+            "overlap": project.overlap
+        }
 
     def clean(self) -> dict[str, Any]:
         """Evaluation stands on held-out prompts."""
         said: dict[str, Any] = super().clean() or self.cleaned_data
         if said.get("purpose") == Comparison.Purpose.EVALUATION and said.get("split") == Prompt.Split.TRAIN:
-            self.add_error("split", "Evaluation needs prompts that are not trained on: choose validation or test.")
+            self.add_error("split", _("Evaluation needs prompts that are not trained on: choose validation or test."))
         if said.get("purpose") == Comparison.Purpose.TRAINING and said.get("split") == Prompt.Split.TEST:
-            self.add_error("split", "Test prompts are kept for evaluation: choose train or validation.")
+            self.add_error("split", _("Test prompts are kept for evaluation: choose train or validation."))
         return said
 
     def prompts(self) -> list[Prompt]:
@@ -108,14 +110,25 @@ class ComparisonBatchForm(BatchForm):
         kept, held_back = services.hold_back_leaks(groups, purpose=said["purpose"])
         if not kept:
             link = reverse("run-new", args=[self.project.slug]) + "?kind=sample"
-            missing = (
-                f"No prompt of this choice has {said['k']} unused completions of these policies. Sample some first."
-            )
+            missing = gettext(
+                "No prompt of this choice has %(k)d unused completions of these policies. Sample some first."
+            ) % {"k": said["k"]}
             return Plan(0, [], missing, link)
         overlap = said["overlap"] or self.project.overlap
-        facts = [f"{len(kept)} comparisons of up to {said['k']}.", f"{len(kept) * overlap} rankings will be asked for."]
+        number, rankings = len(kept), len(kept) * overlap
+        facts = [
+            ngettext("%(n)d comparison of up to %(k)d.", "%(n)d comparisons of up to %(k)d.", number)
+            % {"n": number, "k": said["k"]},
+            ngettext("%(n)d ranking will be asked for.", "%(n)d rankings will be asked for.", rankings)
+            % {"n": rankings},
+        ]
         if held_back:
-            facts.append(f"{held_back} completions name their model and are held back.")
+            named = ngettext(
+                "%(n)d completion names its model and is held back.",
+                "%(n)d completions name their model and are held back.",
+                held_back,
+            )
+            facts.append(named % {"n": held_back})
         return Plan(len(kept), facts)
 
     def create(self, *, by: User) -> TaskBatch:

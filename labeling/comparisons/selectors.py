@@ -10,6 +10,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils.translation import gettext as _
 
 from labeling.assignments.models import Slot
 from labeling.checkpoints.models import Checkpoint
@@ -50,7 +51,16 @@ class Sampler(NamedTuple):
     max_new_tokens: int
 
     def __str__(self) -> str:
+        """What programs send back to name it: the same in every language."""
         return f"temperature {self.temperature:g}, top-p {self.top_p:g}, {self.max_new_tokens} tokens"
+
+    def label(self) -> str:
+        """The same for a person."""
+        return _("temperature %(temperature)s, top-p %(top_p)s, %(tokens)d tokens") % {
+            "temperature": f"{self.temperature:g}",
+            "top_p": f"{self.top_p:g}",
+            "tokens": self.max_new_tokens,
+        }
 
 
 def samplers(project: Project) -> list[Sampler]:

@@ -78,7 +78,7 @@ def create_comparisons(
 
 def check_group(*, project: Project, group: Sequence[Completion], number: int) -> None:
     """BadInput unless these are 2 to 9 different completions of one prompt of the project."""
-    where = f"Group {number}"
+    where = _("Group %(number)d") % {"number": number}
     if not MIN_K <= len(group) <= MAX_K:
         raise BadInput(
             _("%(where)s has %(group)s completions: a comparison takes %(least)s to %(most)s.")

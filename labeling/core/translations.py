@@ -26,7 +26,7 @@ from django.utils.translation.template import templatize
 ROOT: Path = settings.BASE_DIR
 SOURCES = {"labeling": ".py", "templates": ".html", "labeling/static/labeling/js": ".js"}
 PYTHON: dict[str, Any] = {
-    **dict.fromkeys(("_", "gettext", "gettext_lazy", "gettext_noop")),
+    **dict.fromkeys(("_", "gettext", "gettext_lazy", "gettext_noop", "kept")),
     **dict.fromkeys(("ngettext", "ngettext_lazy"), (1, 2)),
     **dict.fromkeys(("pgettext", "pgettext_lazy"), ((1, "c"), 2)),
     "npgettext": ((1, "c"), 2, 3),

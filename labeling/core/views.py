@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from labeling.core.middleware import request_id
@@ -37,7 +38,9 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
     """403 for a form whose token is missing or stale."""
-    detail = "This form was open for too long, or cookies are off. Go back, load the page again and send it once more."
+    detail = _(
+        "This form was open for too long, or cookies are off. Go back, load the page again and send it once more."
+    )
     return render(request, "403.html", {"detail": detail}, status=403)
 
 

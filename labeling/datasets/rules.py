@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from labeling.assignments.models import HIDDEN_PRIORITY
 from labeling.comparisons.models import Comparison, Ranking
 from labeling.core.errors import BadInput
+from labeling.datasets import kept_words as causes
 from labeling.demonstrations.models import Demonstration
 from labeling.projects.models import Project
 from labeling.prompts.models import Prompt
@@ -87,34 +88,34 @@ def candidates(*, project: Project, kind: str, rules: dict[str, Any]) -> Candida
         rows = Ranking.objects.filter(project=project)
         prompt, task = "comparison__task__prompt", "comparison__task"
     steps: list[tuple[str, Q]] = [
-        ("replaced by a later revision", Q(superseded_by=None)),
-        ("late", Q(late=False)),
-        ("withdrawn", ~Q(**{f"{task}__state": "withdrawn"}) & ~Q(**{f"{prompt}__state": Prompt.State.WITHDRAWN})),
+        (causes.REPLACED, Q(superseded_by=None)),
+        (causes.LATE, Q(late=False)),
+        (causes.WITHDRAWN, ~Q(**{f"{task}__state": "withdrawn"}) & ~Q(**{f"{prompt}__state": Prompt.State.WITHDRAWN})),
     ]
-    steps.append(("returned by a reviewer", ~RETURNED))
-    steps.append(("made to qualify", REGULAR))
+    steps.append((causes.RETURNED, ~RETURNED))
+    steps.append((causes.TO_QUALIFY, REGULAR))
     if rules.get("accepted_only"):
-        steps.append(("not accepted by a reviewer", ACCEPTED))
+        steps.append((causes.NOT_ACCEPTED, ACCEPTED))
     if kind == "rankings":
-        steps.append(("hidden controls", ~Q(slot__priority=HIDDEN_PRIORITY)))
-        steps.append(("for another purpose", Q(comparison__purpose=rules["purpose"])))
-    steps.append(("in another split", Q(**{f"{prompt}__split__in": rules["splits"]})))
+        steps.append((causes.HIDDEN, ~Q(slot__priority=HIDDEN_PRIORITY)))
+        steps.append((causes.OTHER_PURPOSE, Q(comparison__purpose=rules["purpose"])))
+    steps.append((causes.OTHER_SPLIT, Q(**{f"{prompt}__split__in": rules["splits"]})))
     if "round_number" in rules:
-        steps.append(("from another round", Q(**{f"{task}__round_number": rules["round_number"]})))
+        steps.append((causes.OTHER_ROUND, Q(**{f"{task}__round_number": rules["round_number"]})))
     if "guideline_version" in rules:
-        steps.append(("under another guideline", Q(guideline__version=rules["guideline_version"])))
+        steps.append((causes.OTHER_GUIDELINE, Q(guideline__version=rules["guideline_version"])))
     if "categories" in rules:
-        steps.append(("in another category", Q(**{f"{prompt}__category__in": rules["categories"]})))
+        steps.append((causes.OTHER_CATEGORY, Q(**{f"{prompt}__category__in": rules["categories"]})))
     return _narrow(rows, steps, split=f"{prompt}__split", limit=rules.get("limit"))
 
 
 def _prompts(project: Project, rules: dict[str, Any]) -> Candidates:
     steps = [
-        ("quarantined or withdrawn", Q(state=Prompt.State.ACTIVE)),
-        ("in another split", Q(split__in=rules["splits"])),
+        (causes.NOT_ACTIVE, Q(state=Prompt.State.ACTIVE)),
+        (causes.OTHER_SPLIT, Q(split__in=rules["splits"])),
     ]
     if "categories" in rules:
-        steps.append(("in another category", Q(category__in=rules["categories"])))
+        steps.append((causes.OTHER_CATEGORY, Q(category__in=rules["categories"])))
     return _narrow(
         Prompt.objects.filter(project=project).exclude(state=Prompt.State.BRIEF),
         steps,
@@ -134,6 +135,6 @@ def _narrow(rows: models.QuerySet[Any], steps: list[tuple[str, Q]], *, split: st
             excluded[cause] = left - kept
         left = kept
     if limit is not None and left > limit:
-        excluded["over the limit"] = left - limit
+        excluded[causes.OVER_LIMIT] = left - limit
     chosen = rows.order_by("id").annotate(member_split=F(split)).values_list("id", "member_split")
     return Candidates(chosen[:limit] if limit is not None else chosen, excluded)

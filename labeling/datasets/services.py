@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from labeling.core import audit, broker
 from labeling.core.errors import BadInput, Conflict
+from labeling.core.kept_words import told
 from labeling.core.transitions import move
 from labeling.datasets.models import Snapshot
 from labeling.datasets.rules import Candidates, candidates, check_rules
@@ -83,7 +84,9 @@ def _insert_members(snapshot: Snapshot, chosen: Candidates) -> int:
 
 
 def _in_words(excluded: dict[str, int]) -> str:
-    return ", ".join(f"{count} {cause}" for cause, count in excluded.items() if count) or "nothing"
+    counted = _("%(count)d %(cause)s")
+    said = [counted % {"count": count, "cause": told(cause)} for cause, count in excluded.items() if count]
+    return ", ".join(said) or _("nothing")
 
 
 @transaction.atomic

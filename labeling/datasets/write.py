@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from labeling.core.errors import NotFound, WrongState
 from labeling.core.files import artifact_path, publish_folder
 from labeling.core.transitions import move
+from labeling.datasets.kept_words import NOT_WRITTEN
 from labeling.datasets.models import Snapshot
 from labeling.datasets.render import records
 from training import contracts
@@ -61,7 +62,7 @@ def write_snapshot(*, snapshot_id: int) -> Snapshot:
         move(
             snapshot,
             to=Snapshot.State.FAILED,
-            error=f"{problem}. Free some space or mend the folder, then write it again.",
+            error=NOT_WRITTEN % {"problem": problem},
         )
         return snapshot
     files = contracts.verify_manifest(target)["files"]

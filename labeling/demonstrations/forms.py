@@ -32,8 +32,14 @@ class DemonstrationBatchForm(BatchForm):
         """Counts of tasks and judgements."""
         number, overlap = len(self.prompts()), self.cleaned_data["overlap"] or 1
         if not number:
-            return Plan(0, [], "Every prompt of this choice has a demonstration task already, or there is none.")
-        facts = [f"{number} tasks, one per prompt.", f"{number * overlap} demonstrations will be asked for."]
+            missing = gettext("Every prompt of this choice has a demonstration task already, or there is none.")
+            return Plan(0, [], missing)
+        asked = number * overlap
+        facts = [
+            ngettext("%(n)d task, one per prompt.", "%(n)d tasks, one per prompt.", number) % {"n": number},
+            ngettext("%(n)d demonstration will be asked for.", "%(n)d demonstrations will be asked for.", asked)
+            % {"n": asked},
+        ]
         return Plan(number, facts)
 
     def create(self, *, by: User) -> TaskBatch:

@@ -12,6 +12,7 @@ from django.core.validators import validate_email
 from django.db import models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from labeling.core import audit
 from labeling.core.errors import BadInput, Conflict, NotAllowed, NotFound
@@ -19,7 +20,9 @@ from labeling.people.models import Role, User
 from labeling.projects.models import Invitation, Membership, Project
 
 LIFETIME = timedelta(hours=72)
-UNUSABLE = "This invitation was used, withdrawn or is older than 72 hours. Ask the admin who sent it for a new one."
+UNUSABLE = gettext_lazy(
+    "This invitation was used, withdrawn or is older than 72 hours. Ask the admin who sent it for a new one."
+)
 
 
 def digest(secret: str) -> str:
@@ -65,7 +68,7 @@ def find(secret: str) -> Invitation:
     """The invitation behind a link; NotFound, in the same words, for a wrong, used, withdrawn or old one."""
     invitation = usable().select_related("project", "invited_by").filter(digest=digest(secret)).first()
     if invitation is None:
-        raise NotFound(UNUSABLE)
+        raise NotFound(str(UNUSABLE))
     return invitation
 
 
@@ -91,7 +94,7 @@ def accept_invitation(*, secret: str, name: str = "", password: str = "", user: 
     invitation = find(secret)
     locked = Invitation.objects.select_for_update().get(pk=invitation.pk)
     if locked.accepted_at or locked.revoked_at:
-        raise NotFound(UNUSABLE)
+        raise NotFound(str(UNUSABLE))
     known = User.objects.filter(email__iexact=locked.email).first()
     if known is None:
         known = new_account(email=locked.email, name=name, password=password)

@@ -25,7 +25,7 @@ class RequireSecondFactor:
         if not settings.REQUIRE_MFA or request.path.startswith(OPEN) or not self.is_missing(request):
             return self.get_response(request)
         if request.path.startswith("/api/"):
-            detail = "Set up a second factor on your account page first."
+            detail = _("Set up a second factor on your account page first.")
             return JsonResponse({"detail": detail, "code": "second_factor_missing"}, status=403)
         messages.warning(request, _("Your role needs a second factor. Set it up to go on."))
         return redirect("mfa_activate_totp")

@@ -73,11 +73,15 @@ def person_role(request: ProjectRequest, slug: str, membership_id: int) -> HttpR
     if request.method == "POST" and form.is_valid():
         services.change_role(membership=place, role=form.cleaned_data["role"], by=request.user)
         messages.success(
-            request, _("%(user)s has the role %(role)s.") % {"user": place.user, "role": form.cleaned_data["role"]}
+            request, _("%(user)s has the role %(role)s.") % {"user": place.user, "role": place.get_role_display()}
         )
         return redirect("people", slug)
-    facts = [f"Now: {place.get_role_display()}.", "It holds from the next page they open. What they did stays theirs."]
-    return confirm(request, f"Change the role of {place.user}", facts, "Change it", form=form)
+    facts = [
+        _("Now: %(role)s.") % {"role": place.get_role_display()},
+        _("It holds from the next page they open. What they did stays theirs."),
+    ]
+    title = _("Change the role of %(user)s") % {"user": place.user}
+    return confirm(request, title, facts, _("Change it"), form=form)
 
 
 @member(Role.ADMIN)
@@ -90,8 +94,8 @@ def person_pause(request: ProjectRequest, slug: str, membership_id: int) -> Http
         services.pause_member(membership=place, reason=form.cleaned_data["reason"], by=request.user)
         messages.success(request, _("%(user)s is paused.") % {"user": place.user})
         return redirect("people", slug)
-    facts = ["They get no new work.", "What they have begun can still be handed in; what they did stays."]
-    return confirm(request, f"Pause {place.user}?", facts, "Pause", form=form)
+    facts = [_("They get no new work."), _("What they have begun can still be handed in; what they did stays.")]
+    return confirm(request, _("Pause %(user)s?") % {"user": place.user}, facts, _("Pause"), form=form)
 
 
 @member(Role.ADMIN)

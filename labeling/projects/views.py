@@ -8,6 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from labeling.core.errors import BadInput, Conflict
@@ -77,12 +78,16 @@ def project_pause(request: ProjectRequest, slug: str) -> HttpResponse:
         )
         return redirect("project-settings", slug)
     working = selectors.members(project, role=Role.CONTRACTOR, state="active").count()
-    facts = [
-        f"{working} active contractor{'' if working == 1 else 's'} can claim work again."
+    told = (
+        ngettext(
+            "%(n)d active contractor can claim work again.", "%(n)d active contractors can claim work again.", working
+        )
         if project.is_paused
-        else f"{working} active contractor{'' if working == 1 else 's'} will get no new work.",
-        "Work that somebody has begun can still be handed in. Runs go on.",
-    ]
+        else ngettext(
+            "%(n)d active contractor will get no new work.", "%(n)d active contractors will get no new work.", working
+        )
+    )
+    facts = [told % {"n": working}, _("Work that somebody has begun can still be handed in. Runs go on.")]
     context = {
         "title": _("Hand out work again?") if project.is_paused else _("Pause the project?"),
         "facts": facts,

@@ -41,12 +41,12 @@ class ImportForm(forms.Form):
         said: dict[str, Any] = super().clean() or {}
         file, text = said.get("file"), said.get("text", "")
         if file and text.strip():
-            raise forms.ValidationError("Choose a file or paste lines, one of the two.")
+            raise forms.ValidationError(_("Choose a file or paste lines, one of the two."))
         if not file and not text.strip():
-            raise forms.ValidationError("Choose a file or paste some lines.")
+            raise forms.ValidationError(_("Choose a file or paste some lines."))
         if file and file.size > settings.IMPORT_MAX_BYTES:
-            limit = settings.IMPORT_MAX_BYTES // 2**20
-            self.add_error("file", f"The file has {file.size / 2**20:.0f} MiB; at most {limit} MiB: split it.")
+            size = {"size": round(file.size / 2**20), "limit": settings.IMPORT_MAX_BYTES // 2**20}
+            self.add_error("file", gettext("The file has %(size)d MiB; at most %(limit)d MiB: split it.") % size)
         if not said.get("fmt"):
             said["fmt"] = self.format_of(file.name if file else "")
         return said

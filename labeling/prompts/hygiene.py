@@ -81,7 +81,7 @@ def findings(text: str) -> list[Finding]:
 def personal_data(messages: Sequence[Message]) -> list[str]:
     """The kinds found in any turn, each once."""
     hit = {one.kind for turn in messages for one in findings(turn["content"])}
-    return [kind for kind, _, _ in KINDS if kind in hit]
+    return [kind for kind, _pattern, _holds in KINDS if kind in hit]
 
 
 def redacted(messages: Sequence[Message]) -> list[Message]:

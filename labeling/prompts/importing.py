@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from django.db.models import Count, Max, Min
+from django.utils.translation import gettext as _
 
 from labeling.projects.models import Project
 from labeling.prompts import hygiene
@@ -50,7 +51,7 @@ class Importer:
             if isinstance(row, BadRow):
                 self.complain(number, row.field, row.detail)
             elif row.split and not self.may_set_split:
-                self.complain(number, "split", "Only an admin of the project sets the split by hand: leave it out.")
+                self.complain(number, "split", _("Only an admin of the project sets the split by hand: leave it out."))
             elif not self.errors:
                 waiting.append(row)
             if len(waiting) >= CHUNK:
@@ -78,9 +79,8 @@ class Importer:
         for row, content, prefix in zip(chunk, hashes, prefixes, strict=True):
             count, split = owners.get(row.owner, (0, ""))
             if row.split and split and row.split != split:
-                self.complain(
-                    row.line, "split", f"The owner “{row.owner}” is in {split} already; one owner has one split."
-                )
+                taken = _("The owner “%(owner)s” is in %(split)s already; one owner has one split.")
+                self.complain(row.line, "split", taken % {"owner": row.owner, "split": split})
                 continue
             if verdict := self.verdict(row, content in known, prefix in begun, count):
                 self.counts[verdict] += 1

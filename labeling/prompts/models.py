@@ -10,6 +10,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from labeling.core.kept_words import told
 from labeling.projects.models import Project
 
 
@@ -32,6 +33,7 @@ class PromptImport(models.Model):
     state = models.CharField(max_length=6, choices=State.choices, default=State.DONE)
     upload = models.CharField(max_length=200, blank=True, help_text="The waiting file, under the artifact root.")
     fmt = models.CharField(max_length=5, blank=True)
+    language = models.CharField(max_length=8, default="en", help_text="Of whoever asked: bad lines are told in it.")
     lines_read = models.PositiveBigIntegerField(default=0, help_text="While it runs; told outside its transaction.")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -107,3 +109,8 @@ class Prompt(models.Model):
 
     def __str__(self) -> str:
         return self.summary
+
+    @property
+    def heading(self) -> str:
+        """The summary as a page shows it: of a brief that says nothing, in the reader's language."""
+        return told(self.summary) if self.state == self.State.BRIEF else self.summary

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from labeling.core import audit, transitions
 from labeling.core.errors import BadInput, Conflict
+from labeling.core.kept_words import told
 from labeling.people.models import User
 from labeling.projects.models import Project
 from labeling.prompts import hygiene
@@ -40,7 +41,8 @@ def marked_text(text: str) -> SafeString:
     pieces: list[tuple[str, str, str, str]] = []
     at = 0
     for one in hygiene.findings(text):
-        pieces.append((text[at : one.start], one.kind, text[one.start : one.end], one.kind))
+        kind = told(one.kind)
+        pieces.append((text[at : one.start], kind, text[one.start : one.end], kind))
         at = one.end
     shown = format_html_join("", '{}<mark title="{}">{}<span class="vh"> ({})</span></mark>', pieces)
     return shown + format_html_join("", "{}", [(text[at:],)])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
+
+from django.utils.translation import gettext as _
 
 from labeling.prompts.models import Prompt
 from labeling.prompts.split import Message
@@ -50,11 +52,12 @@ def lines_of(file: IO[bytes]) -> Iterator[bytes]:
 def text_of(line: str | bytes) -> str:
     """Strict UTF-8, at most 1 MiB."""
     if len(line) > MAX_LINE:
-        raise BadRow("line", "The line is longer than 1 MiB: shorten it or split it.")
+        raise BadRow("line", _("The line is longer than 1 MiB: shorten it or split it."))
     try:
         return line.decode("utf-8-sig") if isinstance(line, bytes) else line.removeprefix("\ufeff")
     except UnicodeDecodeError as problem:
-        raise BadRow("line", f"Byte {problem.start + 1} is not UTF-8: save the file as UTF-8.") from problem
+        detail = _("Byte %(at)d is not UTF-8: save the file as UTF-8.") % {"at": problem.start + 1}
+        raise BadRow("line", detail) from problem
 
 
 def rows(lines: Iterable[Any], fmt: str) -> Iterator[tuple[int, Row | BadRow]]:
@@ -92,10 +95,11 @@ def csv_objects(lines: Iterable[str | bytes]) -> Iterator[tuple[int, Any]]:
     try:
         header = [name.strip().lower() for name in next(reader, [])]
         if unknown := [name for name in header if name not in KEYS]:
-            raise BadRow("header", f"The column “{unknown[0]}” is not known; known: {', '.join(KEYS)}.")
+            detail = _("The column “%(name)s” is not known; known: %(known)s.")
+            raise BadRow("header", detail % {"name": unknown[0], "known": ", ".join(KEYS)})
         if len(set(header)) != len(header) or not {"prompt", "messages"} & set(header):
             raise BadRow(
-                "header", "The first line names the columns, each once, with “prompt” or “messages” among them."
+                "header", _("The first line names the columns, each once, with “prompt” or “messages” among them.")
             )
         for record in reader:
             if not record:
@@ -107,13 +111,17 @@ def csv_objects(lines: Iterable[str | bytes]) -> Iterator[tuple[int, Any]]:
     except BadRow as problem:
         yield max(1, reader.line_num), problem
     except csv.Error as problem:
-        yield max(1, reader.line_num), BadRow("line", f"This is no CSV: {problem}. Check the quotes.")
+        yield (
+            max(1, reader.line_num),
+            BadRow("line", _("This is no CSV: %(why)s. Check the quotes.") % {"why": problem}),
+        )
 
 
 def csv_object(header: list[str], record: list[str]) -> dict[str, Any]:
     """One record; empty cells say nothing."""
     if len(record) != len(header):
-        raise BadRow("line", f"The line has {len(record)} cells, the header {len(header)}: check commas and quotes.")
+        detail = _("The line has %(cells)d cells, the header %(columns)d: check commas and quotes.")
+        raise BadRow("line", detail % {"cells": len(record), "columns": len(header)})
     said: dict[str, Any] = {name: cell for name, cell in zip(header, record, strict=True) if cell.strip()}
     for name in {"messages", "metadata"} & set(said):
         said[name] = parsed(said[name], name)
@@ -130,10 +138,15 @@ def parsed(text: str, name: str) -> Any:
     try:
         value = json.loads(text, parse_constant=refuse_constant)
     except RecursionError as problem:
-        raise BadRow(name, f"Nested deeper than {MAX_DEPTH} levels: flatten it.") from problem
+        raise too_deep(name) from problem
     except ValueError as problem:
-        raise BadRow(name, f"This is no JSON: {problem}.") from problem
+        raise BadRow(name, _("This is no JSON: %(why)s.") % {"why": problem}) from problem
     return value
+
+
+def too_deep(name: str) -> BadRow:
+    """The refusal of a value that is nested too deep."""
+    return BadRow(name, _("Nested deeper than %(most)d levels: flatten it.") % {"most": MAX_DEPTH})
 
 
 def depth(value: Any) -> int:
@@ -149,29 +162,36 @@ def depth(value: Any) -> int:
 def row_of(number: int, said: Any) -> Row:
     """Check one object; BadRow names the first field that is wrong."""
     if not isinstance(said, dict):
-        raise BadRow("line", 'Each line is an object such as {"prompt": "…", "owner": "…"}.')
+        example = '{"prompt": "…", "owner": "…"}'
+        raise BadRow("line", _("Each line is an object such as %(example)s.") % {"example": example})
     if unknown := [str(name) for name in said if name not in KEYS]:
-        raise BadRow(
-            unknown[0][:60], f"This field is not known; known: {', '.join(KEYS)}. Put your own data into “metadata”."
-        )
+        detail = _("This field is not known; known: %(known)s. Put your own data into “metadata”.")
+        raise BadRow(unknown[0][:60], detail % {"known": ", ".join(KEYS)})
     if depth(said) > MAX_DEPTH:
-        raise BadRow("metadata", f"Nested deeper than {MAX_DEPTH} levels: flatten it.")
+        raise too_deep("metadata")
     refuse_unstorable(said)
     for name, limit in LIMITS.items():
         value = said.get(name, "")
         if not isinstance(value, str) or len(value) > limit:
-            raise BadRow(name, f"“{name}” is a text of at most {limit} characters.")
+            detail = _("“%(name)s” is a text of at most %(most)d characters.")
+            raise BadRow(name, detail % {"name": name, "most": limit})
     kind, split, metadata = said.get("kind", "plain"), said.get("split", ""), said.get("metadata", {})
     if kind not in Prompt.Kind.values:
-        raise BadRow("kind", f"“kind” is one of {', '.join(Prompt.Kind.values)}.")
+        raise one_of("kind", Prompt.Kind.values)
     if split not in {"", *Prompt.Split.values}:
-        raise BadRow("split", f"“split” is one of {', '.join(Prompt.Split.values)}, or left out.")
+        detail = _("“split” is one of %(known)s, or left out.") % {"known": ", ".join(Prompt.Split.values)}
+        raise BadRow("split", detail)
     if not isinstance(metadata, dict):
-        raise BadRow("metadata", "“metadata” is an object.")
+        raise BadRow("metadata", _("“metadata” is an object."))
     if said.get("id"):
         metadata = {**metadata, "id": said["id"]}
     texts = {name: said.get(name, "").strip() for name in ("owner", "category")}
     return Row(line=number, messages=messages_of(said), kind=kind, split=split, metadata=metadata, **texts)
+
+
+def one_of(name: str, known: Sequence[str], *, part: str = "") -> BadRow:
+    """The refusal of a value that is none of those known; `part` is what is wrong of the field `name`."""
+    return BadRow(name, _("“%(part)s” is one of %(known)s.") % {"part": part or name, "known": ", ".join(known)})
 
 
 def refuse_unstorable(said: dict[str, Any]) -> None:
@@ -179,30 +199,30 @@ def refuse_unstorable(said: dict[str, Any]) -> None:
     for name, value in said.items():
         text = json.dumps(value, ensure_ascii=False)
         if "\\u0000" in text:
-            raise BadRow(name, f"“{name}” holds a NUL character (\\u0000): remove it.")
+            raise BadRow(name, _("“%(name)s” holds a NUL character (\\u0000): remove it.") % {"name": name})
         try:
             text.encode()
         except UnicodeEncodeError as problem:
-            raise BadRow(
-                name, f"“{name}” holds half of a surrogate pair (\\ud800…\\udfff): write the whole character."
-            ) from problem
+            detail = _("“%(name)s” holds half of a surrogate pair (\\ud800…\\udfff): write the whole character.")
+            raise BadRow(name, detail % {"name": name}) from problem
 
 
 def messages_of(said: dict[str, Any]) -> list[Message]:
     """The conversation: a single `prompt`, or `messages` that end with the user's turn."""
     if ("prompt" in said) == ("messages" in said):
-        raise BadRow("prompt", "Give either “prompt” (a text) or “messages” (a list of turns), one of the two.")
+        raise BadRow("prompt", _("Give either “prompt” (a text) or “messages” (a list of turns), one of the two."))
     if "prompt" in said:
         if not isinstance(said["prompt"], str) or not said["prompt"].strip():
-            raise BadRow("prompt", "“prompt” is empty: write what the user asks.")
+            raise BadRow("prompt", _("“prompt” is empty: write what the user asks."))
         return [{"role": "user", "content": said["prompt"]}]
     turns = said["messages"]
     if not isinstance(turns, list) or not turns:
-        raise BadRow("messages", 'Give a list of turns such as [{"role": "user", "content": "…"}].')
+        example = '[{"role": "user", "content": "…"}]'
+        raise BadRow("messages", _("Give a list of turns such as %(example)s.") % {"example": example})
     for place, turn in enumerate(turns):
         check_turn(place, turn, turns[place - 1] if place else None)
     if turns[-1]["role"] != "user":
-        raise BadRow("messages", "The last turn is the user's: leave the answer to the policy.")
+        raise BadRow("messages", _("The last turn is the user's: leave the answer to the policy."))
     return [{"role": turn["role"], "content": turn["content"]} for turn in turns]
 
 
@@ -210,13 +230,14 @@ def check_turn(place: int, turn: Any, previous: Any) -> None:
     """One turn: role and content, alternating, a system turn only at the start."""
     name = f"messages[{place}]"
     if not isinstance(turn, dict) or set(turn) != {"role", "content"}:
-        raise BadRow(name, "Each turn has exactly “role” and “content”.")
+        raise BadRow(name, _("Each turn has exactly “role” and “content”."))
     if turn["role"] not in ROLES:
-        raise BadRow(name, f"“role” is one of {', '.join(ROLES)}.")
+        raise one_of(name, ROLES, part="role")
     if not isinstance(turn["content"], str) or not turn["content"].strip():
-        raise BadRow(name, "“content” is empty: write what was said.")
+        raise BadRow(name, _("“content” is empty: write what was said."))
     if turn["role"] == "system" and place:
-        raise BadRow(name, "A system turn stands only at the start.")
+        raise BadRow(name, _("A system turn stands only at the start."))
     expected = {"user"} if previous is None or previous["role"] in {"system", "assistant"} else {"assistant"}
     if turn["role"] != "system" and turn["role"] not in expected:
-        raise BadRow(name, f"User and assistant take turns: here “{expected.pop()}” is expected.")
+        detail = _("User and assistant take turns: here “%(role)s” is expected.")
+        raise BadRow(name, detail % {"role": expected.pop()})

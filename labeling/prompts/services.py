@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from labeling.core import audit, transitions
 from labeling.core.errors import BadInput
@@ -59,9 +60,14 @@ def fill(
 def refusal(importer: Importer) -> BadInput:
     """The error with every bad line."""
     count = importer.error_count
-    more = f" The first {MAX_ERRORS} are listed." if count > MAX_ERRORS else ""
-    lines = "One line is" if count == 1 else f"{count:,} lines are"
-    detail = f"{lines} wrong, so nothing was imported.{more}"
+    said = {"n": f"{count:,}", "listed": MAX_ERRORS}
+    if count > MAX_ERRORS:
+        detail = _("%(n)s lines are wrong, so nothing was imported. The first %(listed)d are listed.") % said
+    else:
+        wrong = ngettext(
+            "One line is wrong, so nothing was imported.", "%(n)s lines are wrong, so nothing was imported.", count
+        )
+        detail = wrong % said
     return BadInput(detail, field="prompts", errors=importer.errors, error_count=count)
 
 

@@ -9,9 +9,11 @@ from datetime import timedelta
 from typing import Any
 
 import psycopg
+from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.db import connection, transaction
 from django.db.models.functions import Now
+from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
 from labeling.core import audit, broker
@@ -40,6 +42,7 @@ def queue_import(*, project: Project, file: UploadedFile[Any], fmt: str, by: Use
             fmt=fmt,
             upload=relative,
             state=PromptImport.State.QUEUED,
+            language=get_language() or settings.LANGUAGE_CODE,
         )
         audit.record("queued import", batch, by=by, after={"bytes": file.size})
         broker.wake("prompts.import", batch.pk)
@@ -59,14 +62,14 @@ def run_import(import_id: int) -> str:
             return batch.state
         path = artifact_path(batch.upload)
         try:
-            with path.open("rb") as file, telling(batch) as tell:
+            with override(batch.language), path.open("rb") as file, telling(batch) as tell:
                 fill(batch, lines=lines_of(file), fmt=batch.fmt, tell=tell)
         except BadInput as problem:
             fail(batch, {"detail": problem.detail, **problem.extra})
         except OSError as problem:
-            fail(
-                batch, {"detail": _("The file cannot be read (%(why)s): upload it again.") % {"why": problem.strerror}}
-            )
+            with override(batch.language):
+                detail = _("The file cannot be read (%(why)s): upload it again.") % {"why": problem.strerror}
+            fail(batch, {"detail": detail})
     path.unlink(missing_ok=True)
     return batch.state
 

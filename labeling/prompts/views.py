@@ -9,8 +9,10 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
+from labeling.core.kept_words import told
 from labeling.people.models import Role
 from labeling.projects.access import ProjectRequest, member
 from labeling.prompts import hygiene, services
@@ -26,7 +28,7 @@ def prompt(request: ProjectRequest, slug: str, public_id: str) -> HttpResponse:
     found = one(request, public_id)
     context = {
         "prompt": found,
-        "personal_data": hygiene.personal_data(found.messages),
+        "personal_data": [told(kind) for kind in hygiene.personal_data(found.messages)],
         "tasks": found.tasks.count(),
         "may_change": request.membership.role == Role.ADMIN,
     }
@@ -43,12 +45,13 @@ def prompt_withdraw(request: ProjectRequest, slug: str, public_id: str) -> HttpR
         messages.success(request, _("The prompt is withdrawn."))
         return redirect("prompt", slug, public_id)
     count = found.tasks.count()
-    facts = [
-        "It gets no new tasks.",
-        f"It has {count} task{'' if count == 1 else 's'}: {'that one stays' if count == 1 else 'those stay'}; withdraw their batch to stop them.",
-        "You can restore it later.",
-    ]
-    return confirm(request, "Withdraw this prompt?", facts, "Withdraw it", found, danger=True)
+    has = ngettext(
+        "It has %(n)d task: that one stays; withdraw its batch to stop it.",
+        "It has %(n)d tasks: those stay; withdraw their batch to stop them.",
+        count,
+    )
+    facts = [_("It gets no new tasks."), has % {"n": count}, _("You can restore it later.")]
+    return confirm(request, _("Withdraw this prompt?"), facts, _("Withdraw it"), found, danger=True)
 
 
 @member(Role.ADMIN)
@@ -61,13 +64,12 @@ def prompt_restore(request: ProjectRequest, slug: str, public_id: str) -> HttpRe
         messages.success(request, _("The prompt can get tasks."))
         return redirect("prompt", slug, public_id)
     kinds = hygiene.personal_data(found.messages)
+    noticed = _("The import noticed: %(kinds)s. Labelers and the policy will see it.")
     facts = [
-        f"The import noticed: {', '.join(kinds)}. Labelers and the policy will see it."
-        if kinds
-        else "It can get tasks again.",
-        f"It belongs to the {found.get_split_display().lower()} split.",
+        noticed % {"kinds": ", ".join(map(told, kinds))} if kinds else _("It can get tasks again."),
+        _("It belongs to the %(split)s split.") % {"split": found.get_split_display().lower()},
     ]
-    return confirm(request, "Let this prompt get tasks?", facts, "Let it in", found)
+    return confirm(request, _("Let this prompt get tasks?"), facts, _("Let it in"), found)
 
 
 def one(request: ProjectRequest, public_id: str) -> Prompt:

@@ -12,9 +12,11 @@ from django.utils.translation import gettext as _
 
 from labeling.core import transitions
 from labeling.core.errors import BadInput
+from labeling.core.kept_words import told
 from labeling.people.models import User
 from labeling.projects.models import Project
 from labeling.prompts import hygiene
+from labeling.prompts.kept_words import ANY
 from labeling.prompts.models import Prompt
 from labeling.prompts.reading import BadRow, messages_of
 from labeling.prompts.split import Message
@@ -37,7 +39,7 @@ def brief(*, project: Project, kind: str, text: str, category: str, split: str) 
     mark = hashlib.sha256("\n".join(["brief", kind, category, split, text]).encode()).hexdigest()
     said = {
         "messages": [{"role": "user", "content": text}] if text else [],
-        "summary": re.sub(r"\s+", " ", text)[:200] or f"Any {Prompt.Kind(kind).label.lower()} prompt",
+        "summary": re.sub(r"\s+", " ", text)[:200] or ANY[kind],
         "kind": kind,
         "category": category,
         "split": split,
@@ -63,7 +65,7 @@ def write_prompt(*, brief: Prompt, messages: Sequence[Message], parts: dict[str,
     if found := hygiene.personal_data(checked):
         raise BadInput(
             _("The prompt holds what looks like personal data (%(found)s): make it up or leave it out.")
-            % {"found": ", ".join(sorted(found))},
+            % {"found": ", ".join(map(told, sorted(found)))},
             field="prompt",
         )
     content, prefix = hygiene.content_hash(checked), hygiene.prefix_hash(checked)

@@ -10,6 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
+from labeling.core import kept_words
 from labeling.core import markdown as rendering
 
 register = template.Library()
@@ -38,6 +39,12 @@ def duration(seconds: int) -> str:
     if not hours:
         return _("%(minutes)d min") % {"minutes": minutes}
     return _("%(hours)d h %(minutes)02d min") % {"hours": hours, "minutes": minutes}
+
+
+@register.filter
+def told(text: str) -> str:
+    """Words that a row keeps, such as why a run waits, in the reader's language."""
+    return kept_words.told(text)
 
 
 @register.filter

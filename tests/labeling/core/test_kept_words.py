@@ -1,0 +1,52 @@
+"""What rows keep in English is read in the reader's language."""
+
+from __future__ import annotations
+
+import pytest
+from django.utils import translation
+
+from labeling.core import kept_words
+from labeling.datasets.kept_words import NOT_WRITTEN
+from labeling.prompts import hygiene
+from labeling.prompts.kept_words import ANY, FOUND
+from labeling.prompts.models import Prompt
+
+
+def test_a_kept_sentence_is_told_in_the_readers_language() -> None:
+    with translation.override("zh-hans"):
+        assert kept_words.told("in another split") == "属于其他划分"
+    assert kept_words.told("in another split") == "in another split"
+
+
+def test_what_was_filled_in_and_the_lines_below_stay() -> None:
+    error = NOT_WRITTEN % {"problem": "[Errno 28] No space left"} + "\n\nlast line of a log"
+    with translation.override("zh-hans"):
+        assert (
+            kept_words.told(error)
+            == "[Errno 28] No space left。请腾出空间或修复文件夹，然后重新写入。\n\nlast line of a log"
+        )
+    assert kept_words.told(error) == error
+
+
+@pytest.mark.parametrize("text", ["", "Traceback (most recent call last):\n  x", "Sign in", "100 %(n)s; 5 %"])
+def test_what_is_no_kept_sentence_stays_as_it_is(text: str) -> None:
+    with translation.override("zh-hans"):
+        assert kept_words.told(text) == text
+
+
+def test_a_list_of_sentences_is_told_one_by_one() -> None:
+    with translation.override("zh-hans"):
+        assert kept_words.told("late; withdrawn") == "迟交; 已撤回"
+
+
+def test_rows_are_written_in_english_whoever_asks() -> None:
+    with translation.override("zh-hans"), kept_words.in_english():
+        assert translation.gettext("Sign in") == "Sign in"
+
+
+def test_everything_that_hygiene_finds_has_a_word() -> None:
+    assert [kind for kind, _pattern, _holds in hygiene.KINDS] == list(FOUND)
+
+
+def test_every_kind_of_brief_has_a_summary() -> None:
+    assert list(ANY) == Prompt.Kind.values

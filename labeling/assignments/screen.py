@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from django.utils.translation import gettext as _
 from labeling.assignments import kinds, leases, selectors
 from labeling.assignments.models import KeptDraft, Skip, Slot
 from labeling.core.clock import db_now
+from labeling.core.errors import NotFound
 from labeling.people.models import User
 from labeling.projects.access import ProjectRequest
 
@@ -56,6 +58,30 @@ def save_by_hand(
     )  # fmt: skip
     messages.success(request, _("Draft saved."))
     return redirect("work", request.project.slug, slot.public_id)
+
+
+def send(
+    request: ProjectRequest,
+    slot: Slot,
+    *,
+    token: UUID,
+    submit: Callable[..., object],
+    revise: Callable[..., object],
+    **said: Any,
+) -> None:
+    """Submit what was posted, or put it in the place of what was submitted before, by the kind's own services."""
+    if is_revising(request):
+        revise(slot_id=slot.public_id, labeler=request.user, **said)
+    else:
+        submit(slot_id=slot.public_id, labeler=request.user, token=token, **said)
+
+
+def held(request: ProjectRequest, public_id: UUID) -> Slot:
+    """A slot that this person has or had; NotFound for any other."""
+    found = selectors.one_slot(project=request.project, public_id=public_id)
+    if not selectors.has_held(found, request.user):
+        raise NotFound(_("There is no such task among yours."))
+    return found
 
 
 def work_context(request: ProjectRequest, slot: Slot, *, submission: str = "") -> dict[str, Any]:

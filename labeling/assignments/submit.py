@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 from django.utils.translation import gettext as _
@@ -10,8 +11,21 @@ from labeling.assignments import leases
 from labeling.assignments.models import KeptDraft, Skip, Slot, Task
 from labeling.core import transitions
 from labeling.core.clock import db_now
-from labeling.core.errors import Conflict, LeaseLost, NotFound
+from labeling.core.errors import Conflict, LeaseLost, NotFound, Reused
 from labeling.people.models import User
+
+
+class Submitted(Protocol):
+    """Work that was submitted for a slot."""
+
+    labeler_id: int
+
+    @property
+    def slot_id(self) -> int | None:
+        """The slot."""
+
+
+AnyWork = TypeVar("AnyWork", bound=Submitted)
 
 
 def lock(*, slot_id: UUID) -> Slot:
@@ -21,6 +35,15 @@ def lock(*, slot_id: UUID) -> Slot:
         raise NotFound(_("There is no such task."))
     list(Task.objects.select_for_update(no_key=True).filter(pk=task_id))
     return leases.get_locked(slot_id)
+
+
+def check_same(earlier: AnyWork, *, slot: Slot, labeler: User, is_equal: bool) -> AnyWork:
+    """What came first under a submission's key, when it is this person's, for this slot, and equal; Conflict or Reused otherwise."""
+    if earlier.labeler_id != labeler.pk:
+        raise Conflict(_("This submission key belongs to somebody else's work."))
+    if earlier.slot_id != slot.pk or not is_equal:
+        raise Reused(_("This submission key already came with other work: reload the page and submit again."))
+    return earlier
 
 
 def is_late(*, slot: Slot, labeler: User, token: UUID) -> bool:
@@ -43,12 +66,16 @@ def is_late(*, slot: Slot, labeler: User, token: UUID) -> bool:
     return elsewhere or slot.state != Slot.State.OPEN
 
 
-def finish(*, slot: Slot, labeler: User, active_seconds: int, late: bool = False) -> None:
-    """Close a locked slot for this person; the task is done when no slot of it is left to judge. Late work leaves the slot alone."""
+def finish(*, slot: Slot, labeler: User, token: UUID, active_seconds: int) -> tuple[bool, int]:
+    """Close a locked slot for this person: whether the work came late, and the active seconds that count for it.
+
+    The task is done when no slot of it is left to judge. Late work leaves the slot alone. Raises as `is_late` does.
+    """
+    late = is_late(slot=slot, labeler=labeler, token=token)
     seconds = max(leases.check_seconds(active_seconds), slot.active_seconds if slot.labeler_id == labeler.pk else 0)
     if late:
         KeptDraft.objects.filter(task=slot.task_id, labeler=labeler).update(late_at=db_now())
-        return
+        return True, active_seconds
     transitions.move(
         slot,
         to=Slot.State.SUBMITTED,
@@ -64,6 +91,7 @@ def finish(*, slot: Slot, labeler: User, active_seconds: int, late: bool = False
     left = Slot.objects.filter(task=slot.task_id).exclude(state__in=judged).exists()
     if not left and slot.task.state in {Task.State.OPEN, Task.State.PAUSED}:
         transitions.move(slot.task, to=Task.State.DONE, by=labeler)
+    return False, seconds
 
 
 def must_hold(*, slot: Slot, labeler: User, token: UUID) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Required, TypedDict
 
 from django.utils.translation import gettext as _
 
@@ -13,6 +13,21 @@ from labeling.core.errors import BadInput
 from labeling.projects.flags import Flag, PromptFlag
 
 MAX_REASON = 5000
+
+
+class Said(TypedDict, total=False):
+    """What a labeler says of a comparison.
+
+    `tiers` hold completion ids, best first, each completion of the comparison exactly once; one tier is a tie. `ratings` map
+    completion ids to {"quality": 1–7 or None, "flags": [...]}. `better` is an answer of the labeler's own.
+    """
+
+    tiers: Required[Sequence[Sequence[int]]]
+    ratings: Mapping[int, Mapping[str, Any]] | None
+    reason: str
+    strength: int | None
+    prompt_flags: Sequence[str]
+    better: str
 
 
 @dataclass(frozen=True)
@@ -31,11 +46,11 @@ def judgement_of(
     comparison: Comparison,
     *,
     tiers: Sequence[Sequence[int]],
-    ratings: Mapping[int, Mapping[str, Any]] | None,
-    reason: str,
-    strength: int | None,
-    prompt_flags: Sequence[str],
-    better: str,
+    ratings: Mapping[int, Mapping[str, Any]] | None = None,
+    reason: str = "",
+    strength: int | None = None,
+    prompt_flags: Sequence[str] = (),
+    better: str = "",
 ) -> Judgement:
     """Check everything; BadInput naming the first field that is wrong."""
     return Judgement(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -11,11 +10,11 @@ from django.utils.translation import gettext as _
 
 from labeling.assignments import asides, revisions, submit
 from labeling.assignments.models import Slot
-from labeling.comparisons.judgement import Judgement, judgement_of
+from labeling.comparisons.judgement import Judgement, Said, judgement_of
 from labeling.comparisons.models import Comparison, RankedItem, Ranking, Rating
 from labeling.comparisons.selectors import letters_of, newest
 from labeling.core import audit
-from labeling.core.errors import BadInput, Conflict, Reused
+from labeling.core.errors import BadInput, Reused
 from labeling.people.models import User
 
 
@@ -26,32 +25,21 @@ def submit_ranking(
     labeler: User,
     token: UUID,
     submission: UUID,
-    tiers: Sequence[Sequence[int]],
-    ratings: Mapping[int, Mapping[str, Any]] | None = None,
-    reason: str = "",
-    strength: int | None = None,
-    prompt_flags: Sequence[str] = (),
-    better: str = "",
     active_seconds: int = 0,
+    **said: Unpack[Said],
 ) -> Ranking:
     """Record one labeler's ranking, best tier first, and close the slot; repeating a submission returns the first one.
 
-    `tiers` hold completion ids, each completion of the comparison exactly once; one tier is a tie. `ratings` map completion
-    ids to {"quality": 1–7 or None, "flags": [...]}. `better` is an answer of the labeler's own: it becomes a demonstration of
-    the same slot. Raises BadInput naming the field, Reused when the key came with another judgement, Conflict or NotFound
-    when the slot is not this person's. Work for a slot that is gone is kept with `late` set.
+    A better answer becomes a demonstration of the same slot. Raises BadInput naming the field, Reused when the key came with
+    another judgement, Conflict or NotFound when the slot is not this person's. Work for a slot that is gone is kept with
+    `late` set.
     """
     slot = submit.lock(slot_id=slot_id)
     comparison = comparison_of(slot)
-    judgement = judgement_of(
-        comparison, tiers=tiers, ratings=ratings, reason=reason, strength=strength, prompt_flags=prompt_flags,
-        better=better,
-    )  # fmt: skip
+    judgement = judgement_of(comparison, **said)
     if earlier := Ranking.objects.filter(submission=submission).first():
-        return check_same(earlier, labeler=labeler, slot=slot, judgement=judgement)
-    late = submit.is_late(slot=slot, labeler=labeler, token=token)
-    submit.finish(slot=slot, labeler=labeler, active_seconds=active_seconds, late=late)
-    seconds = active_seconds if late else slot.active_seconds
+        return submit.check_same(earlier, slot=slot, labeler=labeler, is_equal=stored(earlier) == judgement)
+    late, seconds = submit.finish(slot=slot, labeler=labeler, token=token, active_seconds=active_seconds)
     made = store(
         slot=slot, labeler=labeler, submission=submission, comparison=comparison, judgement=judgement, late=late,
         active_seconds=seconds,
@@ -66,14 +54,9 @@ def revise_ranking(
     slot_id: UUID,
     labeler: User,
     submission: UUID,
-    tiers: Sequence[Sequence[int]],
-    ratings: Mapping[int, Mapping[str, Any]] | None = None,
-    reason: str = "",
-    strength: int | None = None,
-    prompt_flags: Sequence[str] = (),
-    better: str = "",
     active_seconds: int = 0,
     by: User | None = None,
+    **said: Unpack[Said],
 ) -> Ranking:
     """Replace what `labeler` submitted for the slot by a new revision; repeating a submission returns the first one.
 
@@ -82,12 +65,9 @@ def revise_ranking(
     """
     slot = revisions.lock(slot_id=slot_id, labeler=labeler)
     comparison = comparison_of(slot)
-    judgement = judgement_of(
-        comparison, tiers=tiers, ratings=ratings, reason=reason, strength=strength, prompt_flags=prompt_flags,
-        better=better,
-    )  # fmt: skip
+    judgement = judgement_of(comparison, **said)
     if earlier := Ranking.objects.filter(submission=submission).first():
-        return check_same(earlier, labeler=labeler, slot=slot, judgement=judgement)
+        return submit.check_same(earlier, slot=slot, labeler=labeler, is_equal=stored(earlier) == judgement)
     replaced = revisions.must_be_open(newest(slot), labeler=labeler)
     revisions.finish(slot, active_seconds=active_seconds)
     made = store(
@@ -165,15 +145,6 @@ def stored(ranking: Ranking) -> Judgement:
         frozenset(ranking.prompt_flags),
         asides.registered().said(ranking.slot, ranking.labeler) if ranking.slot else "",
     )
-
-
-def check_same(earlier: Ranking, *, labeler: User, slot: Slot, judgement: Judgement) -> Ranking:
-    """The earlier row when the repeated submission says the same; Conflict or Reused otherwise."""
-    if earlier.labeler_id != labeler.pk:
-        raise Conflict(_("This submission key belongs to somebody else's work."))
-    if earlier.slot_id != slot.pk or stored(earlier) != judgement:
-        raise Reused(_("This submission key already came with other work: reload the page and submit again."))
-    return earlier
 
 
 def said(slot: Slot) -> dict[str, Any]:

@@ -106,10 +106,7 @@ def receive(request: ProjectRequest, slot: Slot) -> HttpResponse | None:
         "active_seconds": seconds,
     }
     try:
-        if screen.is_revising(request):
-            services.revise_ranking(slot_id=slot.public_id, labeler=request.user, **said)
-        else:
-            services.submit_ranking(slot_id=slot.public_id, labeler=request.user, token=token, **said)
+        screen.send(request, slot, token=token, submit=services.submit_ranking, revise=services.revise_ranking, **said)
     except BadInput as problem:
         return page(request, slot, draft=answer.draft, errors={problem.field or "reason": problem.detail})
     return None

@@ -13,7 +13,7 @@ from labeling.assignments import revisions, submit
 from labeling.assignments import services as assignments
 from labeling.assignments.models import Slot, TaskBatch
 from labeling.core import audit
-from labeling.core.errors import BadInput, Conflict, Reused
+from labeling.core.errors import BadInput
 from labeling.demonstrations import selectors, services
 from labeling.demonstrations.models import OWN_KIND, Demonstration
 from labeling.people.models import User
@@ -62,11 +62,10 @@ def submit_own(
     services.check_text(text)
     slot = submit.lock(slot_id=slot_id)
     if earlier := Demonstration.objects.filter(submission=submission).first():
-        return check_same(earlier, labeler=labeler, slot=slot, messages=messages, text=text)
-    late = submit.is_late(slot=slot, labeler=labeler, token=token)
-    submit.finish(slot=slot, labeler=labeler, active_seconds=active_seconds, late=late)
+        is_equal = (earlier.text, earlier.prompt.messages) == (text, list(messages))
+        return submit.check_same(earlier, slot=slot, labeler=labeler, is_equal=is_equal)
+    late, seconds = submit.finish(slot=slot, labeler=labeler, token=token, active_seconds=active_seconds)
     prompt = writing.write_prompt(brief=slot.task.prompt, messages=messages, parts=parts, active=not late)
-    seconds = active_seconds if late else slot.active_seconds
     made = services.store(
         slot=slot, prompt=prompt, labeler=labeler, submission=submission, text=text, active_seconds=seconds, late=late
     )  # fmt: skip
@@ -93,7 +92,8 @@ def revise_own(
     services.check_text(text)
     slot = revisions.lock(slot_id=slot_id, labeler=labeler)
     if earlier := Demonstration.objects.filter(submission=submission).first():
-        return check_same(earlier, labeler=labeler, slot=slot, messages=messages, text=text)
+        is_equal = (earlier.text, earlier.prompt.messages) == (text, list(messages))
+        return submit.check_same(earlier, slot=slot, labeler=labeler, is_equal=is_equal)
     newest = revisions.must_be_open(selectors.newest(slot), labeler=labeler)
     revisions.finish(slot, active_seconds=active_seconds)
     prompt = newest.prompt
@@ -106,17 +106,6 @@ def revise_own(
     )  # fmt: skip
     audit.record("revised", made, by=by or labeler, before={"revision": newest.pk})
     return made
-
-
-def check_same(
-    earlier: Demonstration, *, labeler: User, slot: Slot, messages: Sequence[Message], text: str
-) -> Demonstration:
-    """The earlier row when the repeated submission says the same; Conflict or Reused otherwise."""
-    if earlier.labeler_id != labeler.pk:
-        raise Conflict(_("This submission key belongs to somebody else's work."))
-    if (earlier.slot_id, earlier.text, earlier.prompt.messages) != (slot.pk, text, list(messages)):
-        raise Reused(_("This submission key already came with other work: reload the page and submit again."))
-    return earlier
 
 
 def said_own(slot: Slot) -> dict[str, Any]:

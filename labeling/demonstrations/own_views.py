@@ -13,11 +13,10 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from labeling.assignments import screen
-from labeling.assignments import selectors as assignments
 from labeling.assignments.forms import hidden_fields
 from labeling.assignments.models import Slot
 from labeling.core.errors import BadInput, NotFound
-from labeling.demonstrations import own, parts, services, views
+from labeling.demonstrations import own, parts, views
 from labeling.demonstrations.models import OWN_KIND
 from labeling.people.models import Role
 from labeling.projects.access import ProjectRequest, member
@@ -55,7 +54,7 @@ def page(
         **views.desk(slot, draft=draft, errors=errors, preview=preview),
         **screen.work_context(request, slot, submission=request.POST.get("submission", "")),
         "messages_of_prompt": brief.messages,
-        "facts": [(_("Kind"), brief.get_kind_display()), *([(_("About"), brief.category)] if brief.category else [])],
+        "facts": views.facts(slot),
         "few_shot": brief.kind == Prompt.Kind.FEW_SHOT,
         "advice": ADVICE[Prompt.Kind(brief.kind)],
         "prompt": draft.get("prompt", ""),
@@ -109,10 +108,7 @@ def receive(request: ProjectRequest, slot: Slot) -> HttpResponse | None:
         "active_seconds": seconds,
     }
     try:
-        if screen.is_revising(request):
-            own.revise_own(slot_id=slot.public_id, labeler=request.user, **said)
-        else:
-            own.submit_own(slot_id=slot.public_id, labeler=request.user, token=token, **said)
+        screen.send(request, slot, token=token, submit=own.submit_own, revise=own.revise_own, **said)
     except BadInput as problem:
         return page(request, slot, draft=draft, errors={problem.field or "prompt": problem.detail})
     return None
@@ -122,12 +118,9 @@ def receive(request: ProjectRequest, slot: Slot) -> HttpResponse | None:
 @member(Role.CONTRACTOR)
 def preview(request: ProjectRequest, slug: str, slot: UUID) -> HttpResponse:
     """The posted conversation as its readers would see it, as a fragment for the page's script."""
-    found = assignments.one_slot(project=request.project, public_id=slot)
-    if found.kind != OWN_KIND or not assignments.has_held(found, request.user):
+    found = screen.held(request, slot)
+    if found.kind != OWN_KIND:
         raise NotFound(_("There is no such task among yours."))
     draft = draft_of(request.POST, found.task.prompt.kind)
-    if sum(map(len, draft.values())) > services.MAX_TEXT:
-        raise BadInput(
-            _("At most %(most)s characters can be shown.") % {"most": f"{services.MAX_TEXT:,}"}, field="text"
-        )
+    views.check_shown(sum(map(len, draft.values())))
     return HttpResponse(conversation(found.task.prompt.kind, draft))

@@ -13,7 +13,7 @@ from labeling.assignments import revisions, submit
 from labeling.assignments import services as assignments
 from labeling.assignments.models import Slot, TaskBatch
 from labeling.core import audit
-from labeling.core.errors import BadInput, Conflict, Reused
+from labeling.core.errors import BadInput, Reused
 from labeling.demonstrations import selectors
 from labeling.demonstrations.checks import checks_of
 from labeling.demonstrations.models import KIND, Demonstration
@@ -59,10 +59,8 @@ def submit_demonstration(
     check_text(text)
     slot = submit.lock(slot_id=slot_id)
     if earlier := Demonstration.objects.filter(submission=submission).first():
-        return check_same(earlier, labeler=labeler, slot=slot, text=text)
-    late = submit.is_late(slot=slot, labeler=labeler, token=token)
-    submit.finish(slot=slot, labeler=labeler, active_seconds=active_seconds, late=late)
-    seconds = active_seconds if late else slot.active_seconds
+        return submit.check_same(earlier, slot=slot, labeler=labeler, is_equal=earlier.text == text)
+    late, seconds = submit.finish(slot=slot, labeler=labeler, token=token, active_seconds=active_seconds)
     made = store(slot=slot, labeler=labeler, submission=submission, text=text, active_seconds=seconds, late=late)
     audit.record("submitted", made, by=labeler, after={"late": late})
     return made
@@ -80,7 +78,7 @@ def revise_demonstration(
     check_text(text)
     slot = revisions.lock(slot_id=slot_id, labeler=labeler)
     if earlier := Demonstration.objects.filter(submission=submission).first():
-        return check_same(earlier, labeler=labeler, slot=slot, text=text)
+        return submit.check_same(earlier, slot=slot, labeler=labeler, is_equal=earlier.text == text)
     newest = revisions.must_be_open(selectors.newest(slot), labeler=labeler)
     revisions.finish(slot, active_seconds=active_seconds)
     made = store(
@@ -134,15 +132,6 @@ def check_text(text: str) -> None:
         )
     if "\x00" in text:
         raise BadInput(_("The answer holds a NUL character: remove it."), field="text")
-
-
-def check_same(earlier: Demonstration, *, labeler: User, slot: Slot, text: str) -> Demonstration:
-    """The earlier row when the repeated submission says the same; Conflict or Reused otherwise."""
-    if earlier.labeler_id != labeler.pk:
-        raise Conflict(_("This submission key belongs to somebody else's work."))
-    if earlier.slot_id != slot.pk or earlier.text != text:
-        raise Reused(_("This submission key already came with other work: reload the page and submit again."))
-    return earlier
 
 
 def said(slot: Slot) -> dict[str, Any]:

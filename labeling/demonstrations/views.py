@@ -11,10 +11,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from labeling.assignments import screen
-from labeling.assignments import selectors as assignments
 from labeling.assignments.forms import hidden_fields
 from labeling.assignments.models import Slot
-from labeling.core.errors import BadInput, NotFound
+from labeling.core.errors import BadInput
 from labeling.core.markdown import to_html
 from labeling.demonstrations import services
 from labeling.demonstrations.checks import checks_of, without_checks
@@ -80,10 +79,14 @@ def receive(request: ProjectRequest, slot: Slot) -> HttpResponse | None:
         return page(request, slot, draft=draft, errors=errors)
     said: dict[str, Any] = {"text": text, "submission": submission, "active_seconds": seconds}
     try:
-        if screen.is_revising(request):
-            services.revise_demonstration(slot_id=slot.public_id, labeler=request.user, **said)
-        else:
-            services.submit_demonstration(slot_id=slot.public_id, labeler=request.user, token=token, **said)
+        screen.send(
+            request,
+            slot,
+            token=token,
+            submit=services.submit_demonstration,
+            revise=services.revise_demonstration,
+            **said,
+        )
     except BadInput as problem:
         return page(request, slot, draft=draft, errors={problem.field or "text": problem.detail})
     return None
@@ -110,12 +113,15 @@ def problems(slot: Slot, draft: dict[str, Any]) -> dict[str, str]:
 @member(Role.CONTRACTOR)
 def preview(request: ProjectRequest, slug: str, slot: UUID) -> HttpResponse:
     """The posted Markdown as people would see it, as a fragment for the page's script."""
-    found = assignments.one_slot(project=request.project, public_id=slot)
-    if not assignments.has_held(found, request.user):
-        raise NotFound(_("There is no such task among yours."))
+    screen.held(request, slot)
     text = request.POST.get("text", "")
-    if len(text) > services.MAX_TEXT:
+    check_shown(len(text))
+    return HttpResponse(to_html(text))
+
+
+def check_shown(characters: int) -> None:
+    """BadInput for more text than a preview is made of."""
+    if characters > services.MAX_TEXT:
         raise BadInput(
             _("At most %(most)s characters can be shown.") % {"most": f"{services.MAX_TEXT:,}"}, field="text"
         )
-    return HttpResponse(to_html(text))

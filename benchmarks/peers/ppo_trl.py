@@ -13,6 +13,7 @@ from trl.experimental.ppo import PPOConfig, PPOTrainer
 
 from benchmarks.harness import llama
 from benchmarks.harness.clock import Clock
+from benchmarks.peers import trainer_settings
 
 
 class Phases(TrainerCallback):
@@ -74,7 +75,6 @@ def train(
     try:
         with tempfile.TemporaryDirectory() as folder:
             settings = PPOConfig(
-                output_dir=folder,
                 per_device_train_batch_size=micro_rows,
                 gradient_accumulation_steps=batch // micro_rows,
                 num_mini_batches=1,
@@ -85,14 +85,8 @@ def train(
                 temperature=0.7,
                 learning_rate=3e-6,
                 num_sample_generations=0,
-                bf16=clock.device.type == "cuda",
-                use_cpu=clock.device.type == "cpu",
                 gradient_checkpointing=False,
-                dataloader_pin_memory=False,
-                report_to="none",
-                save_strategy="no",
-                logging_strategy="no",
-                disable_tqdm=True,
+                **trainer_settings.plain(folder, clock.device),
             )
             trainer = PPOTrainer(
                 args=settings,

@@ -13,6 +13,7 @@ from transformers import LlamaForSequenceClassification, PreTrainedTokenizerFast
 from trl import RewardConfig, RewardTrainer
 
 from benchmarks.harness.clock import Clock
+from benchmarks.peers import trainer_settings
 from training.records import RankingRow
 
 CHECKPOINTING = next(  # the setting has another name; TRL switches it on by default
@@ -74,7 +75,6 @@ def train(
     pairs = pairs_of(rows)
     with tempfile.TemporaryDirectory() as folder:
         settings = RewardConfig(
-            output_dir=folder,
             per_device_train_batch_size=len(pairs) // steps,
             max_steps=steps,
             train_sampling_strategy="sequential",
@@ -84,14 +84,8 @@ def train(
             adam_beta2=0.95,
             max_grad_norm=1.0,
             max_length=None,
-            bf16=clock.device.type == "cuda",
-            use_cpu=clock.device.type == "cpu",
             **{CHECKPOINTING: False},
-            dataloader_pin_memory=False,
-            report_to="none",
-            save_strategy="no",
-            logging_strategy="no",
-            disable_tqdm=True,
+            **trainer_settings.plain(folder, clock.device),
         )
         trainer = Heard(
             model=model,

@@ -26,8 +26,9 @@ CPU = {"device": torch.device("cpu"), "dtype": torch.float32}
 
 
 def gradients(model: Path, **tuning: object) -> dict[str, torch.Tensor]:
-    """Losses, gradient norms and gradients of SFT, of the reward model and (LoRA) of PPO, in small micro-batches."""
-    found = {**of_sft(model, **tuning), **of_reward(model, **tuning), **({} if tuning else of_ppo(model))}
+    """Losses, gradient norms and gradients of SFT, of the reward model and (not sharded) of PPO, in small micro-batches."""
+    ppo_too = {} if tuning.get("shard") else of_ppo(model, **tuning)
+    found = {**of_sft(model, **tuning), **of_reward(model, **tuning), **ppo_too}
     return {name: x if isinstance(x, torch.Tensor) else torch.tensor(float(x)) for name, x in found.items()}
 
 
@@ -56,21 +57,23 @@ def of_reward(model, **tuning):
     return found | finished("reward", [*weights.items(), ("head", head.weight)])
 
 
-def stir(weights):
-    """An adapter starts by adding nothing, which would leave half of its gradient at zero."""
+def stir(weights, *, everything=False):
+    """An adapter starts by adding nothing, which would leave half of its gradient at zero; `everything`: any weight moves."""
     with torch.no_grad():
         for name, weight in weights.items():
             if "lora_B" in name:
                 weight.normal_(std=0.1)
+            elif everything:
+                weight.add_(torch.randn_like(weight), alpha=0.01)
 
 
-def of_ppo(model):
-    """One rollout and the gradient of its one minibatch. LoRA, or nothing would be left to share a trunk."""
-    config = PpoConfig(rollout_prompts=5, max_new_tokens=8, micro_tokens=60, truncated="bootstrap", lora_rank=4)
+def of_ppo(model, **tuning):
+    """One rollout and the gradient of its one minibatch, by a policy that has left its reference."""
+    config = PpoConfig(rollout_prompts=5, max_new_tokens=8, micro_tokens=60, truncated="bootstrap", **tuning)
     policy = load_backbone(model, **CPU)
     torch.manual_seed(0)
-    policy_weights = policy.tune(config)
-    stir(policy_weights)
+    policy_weights = policy.tune(config, keep_reference=True)
+    stir(policy_weights, everything=True)
     critic = build_critic(config, policy, None)
     torch.nn.init.normal_(critic.head.weight, std=0.05)
     judge = FunctionJudge("lengths", lambda _prompts, texts: [float(len(text)) for text in texts], policy, Asked())

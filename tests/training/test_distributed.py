@@ -16,7 +16,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, P
 
 from tests.training.ranks import gradients
 from tests.training.run_directories import TOPICS, demonstrations, lines, make_run, numbers, user
-from training import distributed, launch, sample, sft
+from training import distributed, launch, ppo, sample, sft
 from training.configs import ConfigError, SftConfig, config_for
 from training.contracts import EXIT_BAD_SPEC, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, Kind, Result, verify_manifest
 from training.session import main
@@ -30,14 +30,17 @@ def test_gradients_of_two_processes_are_those_of_one(tiny_dir: Path, tmp_path: P
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     lora, full = gradients(tiny_dir), gradients(tiny_dir, tuning="full")
-    for kind, expected in (("lora", lora), ("full", full), ("shard", full)):
+    split = {name: value for name, value in full.items() if not name.startswith("ppo.")}
+    for kind, expected in (("lora", lora), ("full", full), ("shard", split)):
         found = load_file(tmp_path / f"{kind}.safetensors")
         assert set(found) == set(expected)
         for name, value in expected.items():
             slack = 1e-4 if name in NOUGHT else 0.0
             assert (found[name] - value).norm() <= 1e-5 * value.norm() + slack, (kind, name)
             assert value.norm() > 0 or not name.endswith(".grad"), name
-    assert sum(name.startswith("ppo.") and name.endswith(".grad") for name in lora) > 10
+    for numbers_of_one in (lora, full):
+        assert sum(name.startswith("ppo.") and name.endswith(".grad") for name in numbers_of_one) > 10
+        assert numbers_of_one["ppo.objective/kl"].abs() > 0.01  # π and π_ref are two models
 
 
 def stage(run: Path, kind: Kind = Kind.SFT) -> subprocess.Popen[str]:
@@ -99,6 +102,32 @@ def test_two_processes_sample_what_one_samples(tiny_dir: Path, tmp_path: Path) -
         assert one | {"logprob": 0} == other | {"logprob": 0}
         assert one["logprob"] == pytest.approx(other["logprob"], abs=1e-4)
     assert Result.read(many).metrics["completions"] == 20
+
+
+def test_two_processes_improve_a_whole_policy_as_one_does(tiny_dir: Path, reward_dir: Path, tmp_path: Path) -> None:
+    def prepare(name: str) -> Path:
+        prompts = [{"id": f"p{at}", "messages": [user(f"Tell me about {topic}.")]} for at, topic in enumerate(TOPICS)]
+        config = {"tuning": "full", "updates": 2, "rollout_prompts": 6, "minibatches": 2, "inner_epochs": 2}
+        config |= {"max_new_tokens": 8, "micro_tokens": 128, "learning_rate": 1e-4, "ema_decay": 0.5}
+        inputs = {"policy": tiny_dir, "reward": reward_dir}
+        return make_run(tmp_path / name, Kind.PPO, config=config, inputs=inputs, data={"prompts": prompts})
+
+    alone, many = prepare("alone"), prepare("many")
+    process = stage(many, Kind.PPO)
+    _, told = process.communicate(timeout=200)
+    assert process.returncode == EXIT_OK, told
+    assert main(ppo.train, [str(alone)]) == EXIT_OK
+    ours, theirs = numbers(many), numbers(alone)
+    assert [(row["step"], row["split"]) for row in ours] == [(1, "train"), (2, "train"), (2, "valid")]
+    for one, other in zip(ours, theirs, strict=True):
+        assert set(one) == set(other)
+        for name in set(one) - {"split"}:
+            assert one[name] == pytest.approx(other[name], rel=1e-3, abs=1e-4), name
+    one, two = (load_file(folder / "output" / "model.safetensors") for folder in (alone, many))
+    for name, weight in load_file(tiny_dir / "model.safetensors").items():
+        moved = (one[name] - weight).norm()
+        assert moved > 0
+        assert (one[name] - two[name]).norm() < 0.05 * moved  # Adam makes much of a small gradient's rounding
 
 
 def test_shares_cover_everything_and_weigh_about_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -53,6 +54,18 @@ def test_import_contracts_hold() -> None:
         [Path(sys.executable).parent / "lint-imports"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout[-3000:]
+
+
+def test_the_web_server_starts_without_numpy() -> None:
+    """A tenth of a second at every start, for figures that only the sweep computes."""
+    code = (
+        "import django, sys; django.setup(); import labeling.urls; print(sorted({'numpy', 'torch'} & set(sys.modules)))"
+    )
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "labeling.settings"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
 
 
 def test_nothing_unpickles() -> None:

@@ -1,11 +1,12 @@
-"""How often two labelers say the same of a pair. Pure functions on rankings given as {completion: rank}."""
+"""How often two labelers say the same of a pair, and where a place stands. Pure functions on rankings given as {completion: rank}."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 Ranks = Mapping[int, int]
+Values = Sequence[float]  # what different people gave one thing
 
 
 def preference(ranks: Ranks, first: int, second: int) -> int:
@@ -39,3 +40,11 @@ def tie_share(ranks: Ranks) -> tuple[int, int]:
     """(ties, pairs) of one ranking."""
     pairs = list(combinations(sorted(ranks), 2))
     return sum(preference(ranks, a, b) == 0 for a, b in pairs), len(pairs)
+
+
+def positions(ranks: Ranks) -> dict[int, float]:
+    """Places from −1 (first) to 1 (last), tied ones at their middle, so that rankings of different K share one scale."""
+    ordered = sorted(ranks.values())
+    middle = {rank: ordered.index(rank) + (ordered.count(rank) - 1) / 2 for rank in set(ordered)}
+    last = len(ordered) - 1
+    return {pk: round(2 * middle[rank] / last - 1, 6) if last else 0.0 for pk, rank in ranks.items()}

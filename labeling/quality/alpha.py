@@ -6,29 +6,21 @@ alone, because a bootstrap over prompts needs sums of matrices and not ten thous
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 import krippendorff
 import numpy as np
 from numpy.typing import NDArray
 
+from labeling.quality.agreement import Values
 from labeling.quality.intervals import Estimate
 
 RESAMPLES = 1000
 AT_ONCE = 100  # resamples in one array
 MOST_CELLS = 2_000_000  # units × values²: what the package holds in memory at once
 
-Values = Sequence[float]
 Prompt = tuple[Hashable, Sequence[Values]]
 Array = NDArray[np.float64]
-
-
-def positions(ranks: Mapping[int, int]) -> dict[int, float]:
-    """Places from −1 (first) to 1 (last), tied ones at their middle, so that rankings of different K share one scale."""
-    ordered = sorted(ranks.values())
-    middle = {rank: ordered.index(rank) + (ordered.count(rank) - 1) / 2 for rank in set(ordered)}
-    last = len(ordered) - 1
-    return {pk: round(2 * middle[rank] / last - 1, 6) if last else 0.0 for pk, rank in ranks.items()}
 
 
 def ordinal_alpha(prompts: Iterable[Prompt], *, seed: int = 0) -> Estimate | None:

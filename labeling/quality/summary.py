@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from labeling.quality import attention
-from labeling.quality.alpha import Values, ordinal_alpha, positions
+from labeling.quality.agreement import Values, positions
 from labeling.quality.intervals import Estimate, Ratio, wilson
 from labeling.quality.measures import LABELERS, RESEARCHERS, REWARD, Measures, Part
 from labeling.quality.reading import Judged
@@ -43,7 +43,7 @@ class Walk:
         return {
             "comparisons": measures.comparisons,
             "all": {**part_figures(measures.parts["all",]), "skips": sum(skips.values())},
-            "alpha": {"places": said(ordinal_alpha(self._places)), "ratings": said(ordinal_alpha(self._ratings))},
+            "alpha": {"places": said(alpha(self._places)), "ratings": said(alpha(self._ratings))},
             "rounds": series(measures, "round"),
             "versions": series(measures, "version"),
             "weeks": series(measures, "week"),
@@ -57,6 +57,13 @@ class Walk:
             ],
             "matrix": matrix(measures.between),
         }
+
+
+def alpha(prompts: Iterable[tuple[int, list[Values]]]) -> Estimate | None:
+    """α, by a module that loads numpy: only the sweep that computes waits for that, not every start of the web server."""
+    from labeling.quality.alpha import ordinal_alpha
+
+    return ordinal_alpha(prompts)
 
 
 def units_of(prompt: Iterable[Judged]) -> tuple[list[Values], list[Values]]:

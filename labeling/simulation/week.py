@@ -27,7 +27,7 @@ from labeling.projects import services as projects
 from labeling.projects.models import Project
 from labeling.prompts import services as prompts
 from labeling.prompts.models import Prompt
-from labeling.quality.alpha import positions
+from labeling.quality.agreement import positions
 from labeling.quality.models import ControlItem
 from labeling.quality.services import store_scores
 from labeling.simulation import invention, preference

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labeling.quality.alpha import alphas_of, coincidences, newest, ordinal_alpha, positions, value_counts
+from labeling.quality.agreement import positions
+from labeling.quality.alpha import alphas_of, coincidences, newest, ordinal_alpha, value_counts
 
 N = None
 # Krippendorff, "Computing Krippendorff's Alpha-Reliability", 2011, section C: 4 observers, 12 units, ordinal α = .815

@@ -29,6 +29,11 @@ RewardFunction = Callable[[list[list[dict[str, str]]], list[str]], Sequence[floa
 class Judge(Protocol):
     """Scores [R] of answers to prompts, fp32, in order."""
 
+    @property
+    def spread(self) -> float | None:
+        """Standard deviation between the members of an ensemble, mean over what was scored last; None without members."""
+        ...
+
     def scores(self, prompts: Sequence[PromptRow], answers: Sequence[Sampled]) -> Tensor:
         """One score per answer; higher is better."""
         ...
@@ -39,6 +44,11 @@ class ModelJudge:
     """A reward model; it reads the answers as token ids."""
 
     reward: RewardModel
+
+    @property
+    def spread(self) -> float | None:
+        """In units of the score."""
+        return self.reward.spread
 
     def scores(self, prompts: Sequence[PromptRow], answers: Sequence[Sampled]) -> Tensor:
         """(r - bias) / gain."""
@@ -54,6 +64,7 @@ class FunctionJudge:
     function: RewardFunction
     backbone: Backbone
     messages: Mapping[str, Messages]  # by prompt id
+    spread = None
 
     def scores(self, prompts: Sequence[PromptRow], answers: Sequence[Sampled]) -> Tensor:
         """What the function returns, checked."""

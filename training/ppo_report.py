@@ -19,8 +19,10 @@ def describe(rollout: Rollout, scores_R: Tensor, kl_coef: float) -> dict[str, fl
     """What the rollout itself says, before any step; `scores_R` enter the reward. KL is in nats; per answer unless named otherwise."""
     mask = rollout.mask_RT
     kl_R = rollout.kl_RT.sum(1)
-    gold = {} if rollout.gold_R is None else {"objective/gold_score": float(rollout.gold_R.mean())}
-    return gold | {
+    found = {} if rollout.gold_R is None else {"objective/gold_score": float(rollout.gold_R.mean())}
+    if rollout.score_spread is not None:
+        found["objective/score_spread"] = rollout.score_spread
+    return found | {
         "objective/score": float(rollout.scores_R.mean()),
         "objective/score_std": float(rollout.scores_R.std(correction=0)),
         "objective/score_used": float(scores_R.mean()),

@@ -53,6 +53,7 @@ class Rollout:
     values_RT: Tensor
     final_values_R: Tensor  # V behind the last token of answers cut off, when they are to go on from it; else 0
     gold_R: Tensor | None = None
+    score_spread: float | None = None  # of an ensemble: standard deviation between members, mean over answers
 
     @property
     def truncated_R(self) -> Tensor:
@@ -131,12 +132,14 @@ def collect(
     logprobs_RT = padded([answer.logprobs_T for answer in answers], policy.device)
     captured = [answer.values_T for answer in answers if answer.values_T is not None]
     mask_RT = padded([torch.ones(len(answer.ids)) for answer in answers], policy.device) > 0
+    scores_R, score_spread = judged(learner.judge, prompts, answers)
     rollout = Rollout(
         prompts,
         answers,
         minibatches=split(learner, prompts, answers, config),
-        scores_R=judged(learner.judge, prompts, answers).to(policy.device),
-        gold_R=judged(learner.gold, prompts, answers) if learner.gold else None,
+        scores_R=scores_R.to(policy.device),
+        score_spread=score_spread,
+        gold_R=judged(learner.gold, prompts, answers)[0] if learner.gold else None,
         mask_RT=mask_RT,
         learned_RT=mask_RT,
         logprobs_RT=logprobs_RT,
@@ -153,17 +156,17 @@ def collect(
     return rollout
 
 
-def judged(judge: Judge, prompts: Sequence[PromptRow], answers: Sequence[Sampled]) -> Tensor:
-    """The judge's scores [R] of all answers, fp32 on the CPU; every rank has it read its share."""
+def judged(judge: Judge, prompts: Sequence[PromptRow], answers: Sequence[Sampled]) -> tuple[Tensor, float | None]:
+    """The judge's scores [R] of all answers, fp32 on the CPU, and its spread; every rank has it read its share."""
 
-    def score(own: list[tuple[PromptRow, Sampled]]) -> list[float]:
+    def score(own: list[tuple[PromptRow, Sampled]]) -> list[tuple[float, float | None]]:
         found: list[float] = judge.scores([prompt for prompt, _ in own], [answer for _, answer in own]).tolist()
-        return found
+        return [(one, judge.spread) for one in found]
 
     pairs = list(zip(prompts, answers, strict=True))
-    return torch.tensor(
-        distributed.in_shares(pairs, [len(prompt.ids) + len(answer.ids) for prompt, answer in pairs], score)
-    )
+    rows = distributed.in_shares(pairs, [len(prompt.ids) + len(answer.ids) for prompt, answer in pairs], score)
+    spreads = [spread for _, spread in rows if spread is not None]  # each rank's mean, as often as it has answers
+    return torch.tensor([one for one, _ in rows]), sum(spreads) / len(rows) if spreads else None
 
 
 def padded(rows: Sequence[Tensor], device: torch.device) -> Tensor:

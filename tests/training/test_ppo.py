@@ -71,6 +71,7 @@ class CountingReward:
     backbone: Backbone
     token: int
     adapter = None
+    spread = None
 
     def score(self, rows):
         return torch.tensor([answer.count(self.token) / len(answer) for _, answer in rows])

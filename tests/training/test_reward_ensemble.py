@@ -11,15 +11,19 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification
 
-from tests.training.run_directories import TOPICS, make_run, rankings, user
+from tests.training.run_directories import TOPICS, make_run, numbers, rankings, user
 from tests.training.test_reward_model import ROWS
-from training import evaluate, ppo, reward
+from training import distributed, evaluate, ppo, reward
 from training.backbone import load_backbone
 from training.configs import PpoConfig
 from training.contracts import EXIT_OK, Kind, Result
 from training.critic import build_critic
+from training.judges import ModelJudge
+from training.records import PromptRow
 from training.reward_ensemble import RewardEnsemble, combined
 from training.reward_model import load_reward
+from training.rollouts import judged
+from training.sampling import Sampled
 from training.session import main
 
 CPU = torch.device("cpu")
@@ -147,6 +151,31 @@ def test_ppo_learns_under_a_cautious_ensemble_on_its_own_trunk(tmp_path: Path, t
     run = make_run(tmp_path / "ppo", Kind.PPO, config=config, inputs=inputs, data={"prompts": prompts})
     assert main(ppo.train, [str(run)]) == EXIT_OK
     assert Result.read(run).metrics["reward_on_shared_trunk"] is True
+    assert [row["objective/score_spread"] > 0 for row in numbers(run)] == [True, True]
+
+
+def test_the_spread_of_a_rollout_is_the_mean_over_its_answers(
+    tmp_path: Path, tiny_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = loaded(trained(tmp_path / "reward", tiny_dir, "heads"), tiny_dir)
+    judge = ModelJudge(model)
+    prompts = [PromptRow(f"p{at}", [5 + at, 6]) for at in range(3)]
+    answers = [Sampled([40 + at, 41, 2], torch.zeros(3), None, True) for at in range(3)]
+    each = []
+    for prompt, answer in zip(prompts, answers, strict=True):
+        judge.scores([prompt], [answer])
+        each.append(model.spread)
+    assert len(set(each)) == 3
+    scores, spread = judged(judge, prompts, answers)
+    assert spread == pytest.approx(sum(each) / 3, rel=1e-4)
+
+    def in_two_shares(items, _costs, work):  # as two ranks would, one with two of the three answers
+        return [*work(items[:2]), *work(items[2:])]
+
+    monkeypatch.setattr(distributed, "in_shares", in_two_shares)
+    again, shared = judged(judge, prompts, answers)
+    assert shared == pytest.approx(spread, rel=1e-4)
+    torch.testing.assert_close(again, scores)
 
 
 def test_evaluate_reports_how_far_members_are_apart(tmp_path: Path, tiny_dir: Path) -> None:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What one container does: web, worker, trainer, beat or migrate; anything else is run as it is.
+# What one container does: web, worker, long, trainer, beat or migrate; anything else is run as it is.
 set -eu
 celery="python -m celery -A labeling"
 case "${1:-web}" in
@@ -7,6 +7,7 @@ case "${1:-web}" in
   web) exec python -m granian --interface wsgi --no-ws --host 0.0.0.0 --port 8000 --workers "${WEB_WORKERS:-2}" \
     --blocking-threads 8 --workers-kill-timeout 10 --respawn-failed-workers labeling.wsgi:application ;;
   worker) exec $celery worker --queues default --hostname "worker@%h" --concurrency "${WORKERS:-2}" --loglevel info ;;
+  long) exec $celery worker --queues long --hostname "long@%h" --concurrency "${LONG_WORKERS:-2}" --loglevel info ;;
   trainer)
     case "${BASE_MODEL:-}" in
       */SmolLM2-135M-Instruct) python -m training.default_model "$BASE_MODEL" ;;

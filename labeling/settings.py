@@ -300,7 +300,18 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "global_keyprefix": env("CELERY_KEY_PREFIX"),
 }
 CELERY_TASK_DEFAULT_QUEUE = "default"
-CELERY_TASK_ROUTES = {"runs.start": {"queue": "training"}}
+LONG_TASKS = (
+    "prompts.import",
+    "prompts.sweep",
+    "quality.sample_reviews",
+    "quality.sweep",
+    "datasets.write",
+    "datasets.sweep",
+)
+CELERY_TASK_ROUTES = {
+    "runs.start": {"queue": "training"},
+    **dict.fromkeys(LONG_TASKS, {"queue": "long"}),  # a queue of their own: leases, runs and rounds never wait for them
+}
 SWEEP_SECONDS = float(env("SWEEP_SECONDS", "15"))
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {

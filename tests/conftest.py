@@ -101,7 +101,7 @@ def redis_flushed() -> Iterator[None]:
 
 @pytest.fixture
 def celery_worker_process(transactional_db: None, redis_flushed: None, tmp_path: Path) -> Iterator[CeleryProcess]:
-    """A real Celery worker on both queues, on the test database; ended, with all it started, before the database goes."""
+    """A real Celery worker on all queues, on the test database; ended, with all it started, before the database goes."""
     with CeleryProcess.worker(tmp_path) as worker:
         yield worker
 

@@ -73,7 +73,7 @@ def test_every_service_can_be_built_or_pulled(name: str) -> None:
 
 def test_compose_has_the_services_of_the_product_and_their_dependencies_exist() -> None:
     services = COMPOSE["services"]
-    assert set(services) == {"postgres", "valkey", "migrate", "web", "worker", "beat", "trainer"}
+    assert set(services) == {"postgres", "valkey", "migrate", "web", "worker", "long", "beat", "trainer"}
     assert services["trainer"]["build"]["target"] == "trainer" and services["web"]["build"]["target"] == "web"
     for service in services.values():
         assert set(service.get("depends_on", {})) <= set(services)

@@ -34,13 +34,13 @@ class CeleryProcess:
 
     @classmethod
     def worker(cls, folder: Path) -> Self:
-        """A worker that does one task at a time, of both queues."""
+        """A worker that does one task at a time, of all queues."""
         arguments = [
             "worker",
             "-P",
             "solo",
             "-Q",
-            "default,training",
+            "default,long,training",
             "-n",
             f"test-{uuid.uuid4().hex}@%h",
             "-l",

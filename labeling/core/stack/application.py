@@ -1,4 +1,4 @@
-"""The application's own processes: web server, workers of both queues, beat."""
+"""The application's own processes: web server, the workers, beat."""
 
 from __future__ import annotations
 
@@ -36,9 +36,10 @@ def web_service(env: Mapping[str, str], *, host: str, port: int, workers: int) -
 
 
 def worker_services(env: Mapping[str, str]) -> list[Service]:
-    """One worker for short tasks, one that starts training runs."""
+    """One worker for short tasks, one for what may take minutes (settings.LONG_TASKS), one that starts training runs."""
     return [
         worker(env, name="worker", queue="default", options=["-c", "2"]),
+        worker(env, name="long", queue="long", options=["-c", "2"]),
         worker(env, name="trainer", queue="training", options=["-P", "threads", "-c", "1"]),
     ]
 

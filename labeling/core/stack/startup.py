@@ -96,7 +96,7 @@ def manage(*arguments: str) -> list[str]:
 
 
 def start_workers(supervisor: Supervisor, env: dict[str, str]) -> None:
-    """The schema brought up to date, then the workers of both queues and beat."""
+    """The schema brought up to date, then the workers and beat."""
     supervisor.step("migrate", manage("migrate", "--no-input"), env, settings.BASE_DIR)
     supervisor.start(*worker_services(env), beat_service(env, supervisor.directory.path))
 

@@ -23,7 +23,7 @@ from labeling.core.stack.processes import Process, Service, die_with_parent, mar
 
 LONGEST_PAUSE = 30.0  # seconds between two restarts of a process that keeps crashing
 STEADY = 60.0  # a process that ran this long starts its back-off afresh
-COLOURS = {"postgres": 34, "valkey": 35, "worker": 32, "trainer": 36, "beat": 33, "web": 37}
+COLOURS = {"postgres": 34, "valkey": 35, "worker": 32, "long": 92, "trainer": 36, "beat": 33, "web": 37}
 
 
 class Interrupted(Exception):

@@ -227,14 +227,20 @@ class Backbone:
             return table.float()
 
     def token_logprobs(
-        self, states_BTD: Tensor, ids_BT: Tensor, response_BT: Tensor, *, temperature: float = 1.0
+        self, states_BTD: Tensor, ids_BT: Tensor, response_BT: Tensor, *, temperature: float = 1.0, least: int = 0
     ) -> TokenLogprobs:
-        """log π(token) of the tokens marked in `response_BT`, each from the state before it; logits only there, fp32, / T."""
+        """log π(token) of the tokens marked in `response_BT`, each from the state before it; logits only there, fp32, / T.
+
+        The first `least` of a row are taken as drawn from those that do not end an answer (min_new_tokens of sampling).
+        """
         chosen_BT = response_BT[:, 1:]
+        early_N = response_BT.cumsum(1)[:, 1:][chosen_BT] <= least if least else None
         states_ND = states_BTD[:, :-1][chosen_BT]
         head = self.shown.get_output_embeddings()
         with self.precision():
-            logprobs_N, entropy_N = linear_logprobs(states_ND, head, ids_BT[:, 1:][chosen_BT], temperature)
+            logprobs_N, entropy_N = linear_logprobs(
+                states_ND, head, ids_BT[:, 1:][chosen_BT], temperature, early_N, stop_ids(self) if least else ()
+            )
         return TokenLogprobs(logprobs_N, entropy_N, states_ND)
 
     # ------------------------------------------------------------ export

@@ -12,17 +12,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from training.logprobs import barred
+
 NUCLEUS_FIRST = 512  # tokens looked at before the whole vocabulary is sorted
 BLOCK = 128  # tokens summed before the cumulative sum, which is the slow part on a CPU
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """How to decode a row. Temperature 0 takes the likeliest token; `top_p` keeps the smallest set of tokens of that probability."""
+    """How to decode a row. Temperature 0 takes the likeliest token; `top_p` keeps the smallest set of tokens of that probability.
+
+    Among the first `min_new_tokens` tokens none that ends the answer is drawn.
+    """
 
     max_new_tokens: int
     temperature: float = 1.0
     top_p: float = 1.0
+    min_new_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,7 @@ class Chooser:
     greedy_G: Tensor | None
     nucleus_N: Tensor | None
     top_p_N1: Tensor | None
+    least_A: Tensor | None  # `min_new_tokens` of each row; None when no row has any
 
     @classmethod
     def of(cls, rows: Sequence[Decoding], device: torch.device) -> Chooser:
@@ -40,13 +47,19 @@ class Chooser:
         warmth = [row.temperature or 1.0 for row in rows]
         same = len(set(warmth)) == 1
         greedy = [at for at, row in enumerate(rows) if row.temperature == 0.0]
+        least = [row.min_new_tokens for row in rows]
         nucleus = [at for at, row in enumerate(rows) if row.temperature > 0.0 and row.top_p < 1.0]
         return cls(
             warmth[0] if same else torch.tensor(warmth, device=device)[:, None],
             torch.tensor(greedy, device=device) if greedy else None,
             torch.tensor(nucleus, device=device) if nucleus else None,
             torch.tensor([rows[at].top_p for at in nucleus], device=device)[:, None] if nucleus else None,
+            torch.tensor(least, device=device) if any(least) else None,
         )
+
+    def hold_on(self, logits_AV: Tensor, count_A: Tensor, stops_S: Tensor) -> Tensor:
+        """The logits without the stop tokens for rows that have said too few tokens to end."""
+        return logits_AV if self.least_A is None else barred(logits_AV, count_A < self.least_A, stops_S)
 
     def choose(self, logits_AV: Tensor, uniform_A: Tensor) -> tuple[Tensor, Tensor]:
         """A token per row by inverting the cumulative distribution at `uniform_A`, and its log-probability (fp32).

@@ -25,6 +25,13 @@ class PpoConfig(TrainConfig):
     minibatches: int = opt(1, "optimiser steps per inner epoch", low=1, high=1024)
     inner_epochs: int = opt(1, "passes over each rollout batch", low=1, high=64)
     max_new_tokens: int = opt(128, "longest answer", low=1, high=131072, unit="tokens")
+    min_new_tokens: int = opt(
+        0,
+        "tokens before an answer may end; logprobs of policy and reference leave out end tokens alike",
+        low=0,
+        high=131072,
+        unit="tokens",
+    )
     temperature: float = opt(1.0, "sampling temperature; all logprobs are divided by it alike", low=0.05, high=10.0)
     kl_coef: float = opt(
         0.05, "β: reward per token is minus β times log π/π_ref", low=0.0, high=10.0, group="objective"
@@ -147,6 +154,8 @@ class PpoConfig(TrainConfig):
             raise ConfigError("dual_clip", "must exceed 1 + clip, or it would undo it; 3 is usual")
         if self.compile and self.base_precision != AS_COMPUTED:
             raise ConfigError("compile", f"does not apply when base_precision is '{self.base_precision}': leave it off")
+        if self.min_new_tokens > self.max_new_tokens:
+            raise ConfigError("min_new_tokens", f"cannot exceed max_new_tokens ({self.max_new_tokens})")
         if self.overlong_tokens > self.max_new_tokens:
             raise ConfigError("overlong_tokens", f"cannot exceed max_new_tokens ({self.max_new_tokens})")
 

@@ -17,6 +17,7 @@ class SampleConfig(Config):
     temperature: float = opt(1.0, "softmax temperature; 0 is greedy", low=0.0, high=10.0)
     top_p: float = opt(1.0, "nucleus: smallest set of tokens with this probability", low=0.01, high=1.0)
     max_new_tokens: int = opt(128, "longest completion", low=1, high=131072, unit="tokens")
+    min_new_tokens: int = opt(0, "tokens before a completion may end", low=0, high=131072, unit="tokens")
     batch_rows: int = opt(64, "rows decoded together", low=1, high=65536, group="machine")
     compile: bool = opt(
         False, "replay decoding steps as CUDA graphs; pays for many short steps, CUDA only", group="machine"
@@ -25,6 +26,8 @@ class SampleConfig(Config):
     shots: int = opt(0, "demonstrations put before every prompt as earlier turns, from data.demonstrations", low=0)
 
     def check(self) -> None:
+        if self.min_new_tokens > self.max_new_tokens:
+            raise ConfigError("min_new_tokens", f"cannot exceed max_new_tokens ({self.max_new_tokens})")
         if self.best_of > 1 and self.temperature == 0.0:
             raise ConfigError("best_of", "must be 1 at temperature 0: all candidates would be the same")
         if self.n > 1 and self.temperature == 0.0:

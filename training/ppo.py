@@ -104,7 +104,7 @@ def finish(session: Session, learner: Learner, prompts: Sequence[PromptRow], kep
             learner.policy_weights[name].copy_(average)
     last = roll(session, learner, prompts, 1, kept, behind=done)
     facts = describe(last, used_scores(last, config), kept["kl_coef"])
-    facts["objective/entropy"] = mean_entropy(learner, last, config.temperature)
+    facts["objective/entropy"] = mean_entropy(learner, last, config)
     if learner.mix and kept["ptx_before"] is not None:
         kept["ptx_after"] = held_out_loss(learner.policy, learner.mix, config.micro_tokens)
         facts["ptx/loss"] = kept["ptx_after"]

@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from training import distributed
 from training.answers import answer_batch
-from training.backbone import Backbone, Hidden
+from training.backbone import Backbone, Hidden, TokenLogprobs
 from training.batches import RowBatch, micro_batches
 from training.configs import PpoConfig
 from training.critic import Critic
@@ -119,7 +119,7 @@ def collect(
         return generate(
             policy,
             [prompt.ids for prompt, _ in own],
-            Decoding(config.max_new_tokens, config.temperature),
+            Decoding(config.max_new_tokens, config.temperature, min_new_tokens=config.min_new_tokens),
             [seed for _, seed in own],
             batch_rows=ROWS,
             value_of=critic.values if critic.backbone is None else None,
@@ -148,7 +148,7 @@ def collect(
         final_values_R=torch.zeros_like(logprobs_RT[:, 0]),
     )
     check()
-    add_reference(learner, rollout, config.temperature)
+    add_reference(learner, rollout, config)
     if config.truncated == "mask":
         rollout.learned_RT = mask_RT & ~rollout.truncated_R[:, None]
     if config.truncated == "bootstrap":
@@ -202,16 +202,25 @@ def micros_of(
         yield Micro(rows_b, batch, hidden, learner.critic.run_bottom(batch))
 
 
+def said(policy: Backbone, micro: Micro, config: PpoConfig) -> TokenLogprobs:
+    """Log-probability, entropy and state of each answer token under the policy as it is set, over what sampling drew from."""
+    batch = micro.batch
+    return policy.token_logprobs(
+        policy.run_top(micro.hidden),
+        batch.ids_BT,
+        batch.response_BT,
+        temperature=config.temperature,
+        least=config.min_new_tokens,
+    )
+
+
 @torch.no_grad()
-def add_reference(learner: Learner, rollout: Rollout, temperature: float) -> None:
+def add_reference(learner: Learner, rollout: Rollout, config: PpoConfig) -> None:
     """Fill in log π_ref of every token and, for a critic with its own adapter, the values."""
     policy, critic = learner.policy, learner.critic
     for micro in rollout.micros:
         with policy.using(None):
-            states_bTD = policy.run_top(micro.hidden)
-            found = policy.token_logprobs(
-                states_bTD, micro.batch.ids_BT, micro.batch.response_BT, temperature=temperature
-            )
+            found = said(policy, micro, config)
         place(rollout.reference_RT, rollout, micro, found.logprobs_N)
         if critic.backbone is not None:
             values_N = critic.read(micro.batch, micro.value_hidden, found.states_ND)
@@ -246,13 +255,9 @@ def place(x_RT: Tensor, rollout: Rollout, micro: Micro, values_N: Tensor) -> Non
 
 
 @torch.no_grad()
-def mean_entropy(learner: Learner, rollout: Rollout, temperature: float) -> float:
+def mean_entropy(learner: Learner, rollout: Rollout, config: PpoConfig) -> float:
     """Entropy of the policy in nats per answer token."""
     total = torch.zeros((), dtype=torch.float64, device=learner.policy.device)
     for micro in rollout.micros:
-        states_bTD = learner.policy.run_top(micro.hidden)
-        found = learner.policy.token_logprobs(
-            states_bTD, micro.batch.ids_BT, micro.batch.response_BT, temperature=temperature
-        )
-        total += found.entropy_N.sum()
+        total += said(learner.policy, micro, config).entropy_N.sum()
     return float(distributed.total(total)) / int(rollout.mask_RT.sum())

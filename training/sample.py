@@ -158,7 +158,7 @@ def sample_rows(
         generate(
             backbone,
             [row.ids for row in rows for _ in range(config.best_of)],
-            Decoding(config.max_new_tokens, config.temperature, config.top_p),
+            Decoding(config.max_new_tokens, config.temperature, config.top_p, config.min_new_tokens),
             [seed_of(session.spec.seed, policy, row, number) for row in rows for number in range(config.best_of)],
             batch_rows=config.batch_rows,
             names=[row.prompt.id for row in rows for _ in range(config.best_of)],
@@ -216,6 +216,7 @@ def record_of(
             "temperature": config.temperature,
             "top_p": config.top_p,
             "max_new_tokens": config.max_new_tokens,
+            "min_new_tokens": config.min_new_tokens,
             "system": config.system,
             "shots": config.shots,
             "best_of": config.best_of,

@@ -102,7 +102,7 @@ def _decode(
     check: Callable[[], None] | None,
 ) -> Iterator[tuple[int, Sampled]]:
     """Yield every row of the queue when it ends. Between two tokens rows may leave and others may come."""
-    stops_S = torch.tensor(stop_ids(backbone), device=backbone.device)
+    stops_S = torch.tensor(stop_ids(backbone), dtype=torch.long, device=backbone.device)
     rows = _Rows(backbone.device, max(row.max_new_tokens for row in settings))
     states_AD = torch.empty(0)
     while queue or rows.names:
@@ -114,7 +114,8 @@ def _decode(
             rows.join(joining, [settings[at] for at in joining], [seeds[at] for at in joining])
         if check:
             check()
-        tokens_A, logprobs_A = rows.chooser.choose(backbone.logits(states_AD), rows.uniform_now())
+        logits_AV = rows.chooser.hold_on(backbone.logits(states_AD), rows.count_A, stops_S)
+        tokens_A, logprobs_A = rows.chooser.choose(logits_AV, rows.uniform_now())
         rows.put(tokens_A, logprobs_A, value_of(states_AD) if value_of else None)
         stopped_A = (tokens_A[:, None] == stops_S).any(1)
         full_A = rows.count_A == rows.limit_A

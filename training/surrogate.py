@@ -15,7 +15,7 @@ from training import distributed
 from training.configs import PpoConfig
 from training.losses import kl_k2, kl_k3, policy_loss, value_loss
 from training.optimization import learning_rate_factor
-from training.rollouts import Learner, Micro, Rollout, take
+from training.rollouts import Learner, Micro, Rollout, said, take
 
 Sums = dict[str, float]
 SUMMED = ("policy_loss", "value_loss", "entropy", "ratio", "clipped", "value_clipped", "approx_kl", "approx_kl_k3")
@@ -46,10 +46,7 @@ def accumulate(
             take(x_RT, rollout, micro) for x_RT in (rollout.logprobs_RT, rollout.values_RT, advantages_RT, returns_RT)
         )
         with torch.set_grad_enabled(not critic_only):
-            states_bTD = learner.policy.run_top(micro.hidden)
-            new = learner.policy.token_logprobs(
-                states_bTD, micro.batch.ids_BT, micro.batch.response_BT, temperature=config.temperature
-            )
+            new = said(learner.policy, micro, config)
         values_N = learner.critic.read(micro.batch, micro.value_hidden, new.states_ND)
         policy_N, ratio_N = policy_loss(
             new.logprobs_N, old_N, advantages_N, config.clip, clip_high=config.clip_high, dual_clip=config.dual_clip

@@ -83,7 +83,7 @@ def of_ppo(model, **tuning):
     rollout = collect(learner, deal(prompts, 1, size=5, seed=0), config)
     advantages, returns = ppo.advantages_and_returns(rollout, config, 0.1)
     sums = surrogate.accumulate(learner, rollout, rollout.minibatches[0], advantages, returns, config)
-    sums["entropy_again"] = mean_entropy(learner, rollout, 1.0)
+    sums["entropy_again"] = mean_entropy(learner, rollout, config)
     facts = ppo.describe(rollout, ppo.used_scores(rollout, config), 0.1)
     numbers = {f"ppo.{name}": number for name, number in (sums | facts).items()} | {"ppo.advantages": advantages}
     grads = {f"ppo.{name}.grad": w.grad.clone() for name, w in {**policy_weights, **critic.head_weights}.items()}

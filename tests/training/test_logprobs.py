@@ -41,6 +41,28 @@ def test_chunks_equal_the_dense_softmax_and_its_gradient(monkeypatch, rows, temp
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("rows", [7, 50])
+def test_tokens_that_may_not_come_leave_their_share_to_the_others(monkeypatch, rows):
+    """log π(v) - log(1 - Σ π(stop)) where early, log π(v) elsewhere; so are entropy and gradient."""
+    monkeypatch.setattr(logprobs, "CHUNK_ELEMENTS", rows * V)
+    states, head, targets, weight = problem()
+    stops, early = [0, 3], torch.arange(N) % 3 < 2
+    targets = torch.where(early & (targets < 4), 5, targets)
+    logits = head(states) / 0.7
+    kept = torch.tensor([token not in stops for token in range(V)])
+    dense = torch.where(early, logits[:, kept].logsumexp(-1), logits.logsumexp(-1))
+    expected = logits[torch.arange(N), targets] - dense
+    some = torch.log_softmax(logits[:, kept], -1)
+    every = torch.log_softmax(logits, -1)
+    entropy = torch.where(early, -(some.exp() * some).sum(-1), -(every.exp() * every).sum(-1))
+    wanted = gradients(states, head, expected, weight)
+    found, spread = linear_logprobs(states, head, targets, 0.7, early, stops)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(spread, entropy, rtol=0, atol=1e-5)
+    for one, other in zip(gradients(states, head, found, weight), wanted, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+
+
 def largest_saved(count, chunk, monkeypatch):
     """Elements of the largest tensor that the backward pass of `count` tokens keeps, the head's weight aside."""
     monkeypatch.setattr(logprobs, "CHUNK_ELEMENTS", chunk)

@@ -1,6 +1,6 @@
 import shutil
 import signal
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 
 import pytest
@@ -155,6 +155,25 @@ def test_the_ratio_is_one_before_the_first_step(tiny_dir, reward_dir, value_mode
         assert sums["drift"] < 1e-5
         assert sums["ratio"] / sums["tokens"] == pytest.approx(1.0, abs=1e-5)
         assert sums["clipped"] == 0
+
+
+def test_answers_held_on_to_are_trained_under_the_distribution_they_were_drawn_from(tiny_dir):
+    """Half of the vocabulary ends an answer, so that leaving these tokens out matters to every log-probability."""
+    learner, config = counting(tiny_dir, min_new_tokens=4, temperature=0.7, minibatches=1)
+    learner.policy.model.generation_config.eos_token_id = list(range(0, 512, 2))
+    free = roll(learner, replace(config, min_new_tokens=0))
+    assert min(len(answer.ids) for answer in free.answers) < 5
+    assert roll(learner, config).kl_RT.abs().max() < 1e-4  # the reference leaves them out too
+    perturb(learner)
+    rollout = roll(learner, config)
+    assert all(len(answer.ids) >= 5 and all(token % 2 for token in answer.ids[:4]) for answer in rollout.answers)
+    (sums,) = accumulate_all(learner, config, rollout)
+    assert sums["drift"] < 1e-5
+    assert sums["ratio"] / sums["tokens"] == pytest.approx(1.0, abs=1e-5)
+    assert sums["entropy"] / sums["tokens"] == pytest.approx(rollouts.mean_entropy(learner, rollout, config), rel=1e-5)
+    assert all(torch.isfinite(gradient).all() for gradient in gradients(learner).values())
+    (other,) = accumulate_all(learner, replace(config, min_new_tokens=0), rollout)
+    assert other["drift"] > 0.1
 
 
 def test_values_of_sampling_equal_values_of_the_forward_pass(tiny_dir):
@@ -369,6 +388,7 @@ CHANGES = {
     "minibatches": 1,
     "inner_epochs": 1,
     "max_new_tokens": 5,
+    "min_new_tokens": 8,
     "temperature": 0.7,
     "kl_coef": 1.0,
     "kl_target": 0.5,

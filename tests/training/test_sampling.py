@@ -34,13 +34,13 @@ def seeds_of(count):
     return [row_seed(7, at) for at in range(count)]
 
 
-def teacher_forced(backbone, prompt, sampled, temperature=1.0):
+def teacher_forced(backbone, prompt, sampled, temperature=1.0, least=0):
     ids = torch.tensor([prompt + sampled.ids])
     response = torch.zeros_like(ids).bool()
     response[:, len(prompt) :] = True
     with torch.no_grad():
         states = backbone.run_top(backbone.run_bottom(ids))
-        return backbone.token_logprobs(states, ids, response, temperature=temperature).logprobs_N
+        return backbone.token_logprobs(states, ids, response, temperature=temperature, least=least).logprobs_N
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
@@ -89,6 +89,33 @@ def test_a_limit_of_one_token_truncates(backbone, monkeypatch):
     monkeypatch.setattr(sampling, "stop_ids", lambda backbone: [511])
     answers = generate(backbone, prompts_of(backbone), Decoding(1), seeds_of(4))
     assert [(len(row.ids), row.finished) for row in answers] == [(1, False)] * 4
+
+
+def test_no_answer_ends_before_its_shortest_length(backbone):
+    backbone.model.generation_config.eos_token_id = list(range(400))
+    prompts = prompts_of(backbone) * 2
+    settings = [Decoding(6, 0.7, 1.0, least) for least in (0, 1, 3, 6)] + [Decoding(6, 1.0, 0.9, 2)] * 4
+    answers = generate(backbone, prompts, settings, seeds_of(8), batch_rows=3)
+    for prompt, answer, setting in zip(prompts, answers, settings, strict=True):
+        assert all(token >= 400 for token in answer.ids[: setting.min_new_tokens])
+        assert len(answer.ids) >= min(6, setting.min_new_tokens + 1)
+        if setting.top_p == 1.0:
+            expected = teacher_forced(backbone, prompt, answer, 0.7, least=setting.min_new_tokens)
+            torch.testing.assert_close(answer.logprobs_T, expected, rtol=0, atol=1e-4)
+    assert [answer.finished for answer in answers[:4]] == [True, True, True, False]
+
+
+def test_the_shortest_length_is_that_of_transformers(backbone):
+    """Greedily, with every other token an end token."""
+    stops = list(range(0, 512, 2))
+    prompt = prompts_of(backbone)[0]
+    backbone.model.generation_config.eos_token_id = stops
+    ours = generate(backbone, [prompt], Decoding(12, 0.0, 1.0, 5), [0])[0]
+    theirs = backbone.model.generate(
+        torch.tensor([prompt]), do_sample=False, min_new_tokens=5, max_new_tokens=12, eos_token_id=stops, pad_token_id=0
+    )
+    assert ours.ids == theirs[0, len(prompt) :].tolist()
+    assert len(ours.ids) > 5
 
 
 def test_greedy_takes_the_likeliest_token_whatever_the_seed(backbone):

@@ -129,6 +129,7 @@ CHANGES: dict[Kind, dict[str, Change]] = {
         "temperature": Change(0.3),
         "top_p": Change(0.3),
         "max_new_tokens": Change(5),
+        "min_new_tokens": Change(8),
         "batch_rows": Change(2),
         "system": Change("Be brief."),
         "shots": Change(2),

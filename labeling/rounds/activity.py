@@ -10,10 +10,14 @@ from typing import Any
 from django.db.models import Count
 from django.db.models.functions import TruncDate
 from django.urls import reverse
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from labeling.assignments.models import HIDDEN_PRIORITY, Slot
 from labeling.comparisons.models import Ranking
 from labeling.core.clock import db_now
+from labeling.core.kept_words import told
 from labeling.demonstrations.models import Demonstration
 from labeling.people.models import Role
 from labeling.projects.models import Membership, Project
@@ -26,10 +30,16 @@ from labeling.runs.models import Run, RunMetric
 
 # The two numbers worth watching in each kind of run: label, metric, split.
 WATCHED = {
-    "sft": (("Loss", "sft/loss", "train"), ("Held-out loss", "sft/loss", "valid")),
-    "sample": (("Completions", "sample/completions", "train"), ("Tokens in an answer", "sample/length", "train")),
-    "reward": (("Loss", "reward/loss", "train"), ("Accuracy", "reward/accuracy", "train")),
-    "ppo": (("Reward", "objective/score", "train"), ("KL", "objective/kl", "train")),
+    "sft": ((gettext_lazy("Loss"), "sft/loss", "train"), (gettext_lazy("Held-out loss"), "sft/loss", "valid")),
+    "sample": (
+        (gettext_lazy("Completions"), "sample/completions", "train"),
+        (gettext_lazy("Tokens in an answer"), "sample/length", "train"),
+    ),
+    "reward": (
+        (gettext_lazy("Loss"), "reward/loss", "train"),
+        (gettext_lazy("Accuracy"), "reward/accuracy", "train"),
+    ),
+    "ppo": ((gettext_lazy("Reward"), "objective/score", "train"), ("KL", "objective/kl", "train")),
 }
 WIDTH, HEIGHT, POINTS = 400, 64, 200
 # The states that wait for labelers, and for which kind of work.
@@ -66,7 +76,7 @@ def minis(run: Run) -> list[Mini]:
     for name, key, split in WATCHED.get(run.kind, ()):
         values = [float(row[key]) for part, row in rows if part == split and isinstance(row.get(key), (int, float))]
         if values:
-            found.append(Mini(name, short(values[0]), short(values[-1]), line(values)))
+            found.append(Mini(str(name), short(values[0]), short(values[-1]), line(values)))
     return found
 
 
@@ -94,11 +104,11 @@ def first_steps(project: Project) -> list[dict[str, Any]]:
     slug = project.slug
     labelers = Membership.objects.filter(project=project, role=Role.CONTRACTOR, state=Membership.State.ACTIVE)
     said = [
-        ("Import prompts", "what people will ask", Prompt.objects.filter(project=project).exists(), "prompts"),
-        ("Publish a guideline", "what a good answer is", current_guideline(project) is not None, "guideline"),
-        ("Invite labelers", "who write and rank", labelers.exists(), "people"),
-        ("Give them demonstrations to write", "one task a prompt", project.tasks.exists(), "batches"),
-        ("Open round 1", "on autopilot, or step by step", False, "round-new"),
+        (_("Import prompts"), _("what people will ask"), Prompt.objects.filter(project=project).exists(), "prompts"),
+        (_("Publish a guideline"), _("what a good answer is"), current_guideline(project) is not None, "guideline"),
+        (_("Invite labelers"), _("who write and rank"), labelers.exists(), "people"),
+        (_("Give them demonstrations to write"), _("one task a prompt"), project.tasks.exists(), "batches"),
+        (_("Open round 1"), _("on autopilot, or step by step"), False, "round-new"),
     ]
     return [{"what": what, "why": why, "done": done, "url": reverse(url, args=[slug])} for what, why, done, url in said]
 
@@ -108,31 +118,35 @@ def needs(project: Project, loop_round: Round | None) -> list[Need]:
     slug, found = project.slug, []
     if loop_round is not None and loop_round.blocked:
         url = reverse("round", args=[slug, loop_round.number])
-        found.append(Need(1, f"round {loop_round.number} cannot go on", loop_round.blocked, url, "bad"))
+        what = _("round %(number)d cannot go on") % {"number": loop_round.number}
+        found.append(Need(1, what, told(loop_round.blocked), url, "bad"))
     if current_guideline(project) is None:
-        detail = "Nobody is given work before one is published"
-        found.append(Need(1, "guideline to publish", detail, reverse("guideline", args=[slug]), "warn"))
+        detail = _("Nobody is given work before one is published")
+        found.append(Need(1, _("guideline to publish"), detail, reverse("guideline", args=[slug]), "warn"))
     labelers = Membership.objects.filter(project=project, role=Role.CONTRACTOR, state=Membership.State.ACTIVE)
     if not labelers.exists():
-        detail = "No active contractor is a member yet"
-        found.append(Need(1, "labeler to invite", detail, reverse("people", args=[slug]), "warn"))
+        detail = _("No active contractor is a member yet")
+        found.append(Need(1, _("labeler to invite"), detail, reverse("people", args=[slug]), "warn"))
     quarantined = Prompt.objects.filter(project=project, state=Prompt.State.QUARANTINED).count()
     if quarantined:
         url = f"{reverse('prompts', args=[slug])}?state=quarantined"
-        found.append(Need(quarantined, "prompts in quarantine", "They may hold personal data", url, "warn"))
+        what = ngettext("prompt in quarantine", "prompts in quarantine", quarantined)
+        found.append(Need(quarantined, what, _("They may hold personal data"), url, "warn"))
     waiting = waiting_slots(project)
-    for kind, what in (("demonstration", "demonstrations to write"), ("comparison", "completions to rank")):
+    for kind, what in (("demonstration", _("demonstrations to write")), ("comparison", _("completions to rank"))):
         if waiting.get(kind):
-            detail = f"{labelers.count()} active labelers"
+            active = labelers.count()
+            detail = ngettext("%(n)d active labeler", "%(n)d active labelers", active) % {"n": active}
             found.append(Need(waiting[kind], what, detail, reverse("batches", args=[slug])))
     if loop_round is None or loop_round.state == Round.State.CLOSED:
         url = reverse("round-new", args=[slug])
-        found.append(Need(1, "round to open", "The loop stands still until then", url))
+        found.append(Need(1, _("round to open"), _("The loop stands still until then"), url))
     elif loop_round.state in OWN_KIND and not waiting.get(OWN_KIND[loop_round.state]):
         url = reverse("round", args=[slug, loop_round.number])
         for gate in gates_of(loop_round):
             if not gate.passed:
-                found.append(Need(1, "round without work", f"{gate.shortfall}; no task is open", url, "warn"))
+                detail = _("%(shortfall)s; no task is open") % {"shortfall": told(gate.shortfall)}
+                found.append(Need(1, _("round without work"), detail, url, "warn"))
     return found
 
 
@@ -150,7 +164,7 @@ def week(project: Project) -> dict[str, Any]:
 
     bars = [
         {
-            "day": day.strftime("%a"),
+            "day": date_format(day, "D"),
             "middle": LEFT + 52.6 * at + 26,
             "rankings": bar(LEFT + 52.6 * at + 10, rankings.get(day, 0)),
             "demonstrations": bar(LEFT + 52.6 * at + 26, demonstrations.get(day, 0)),

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from labeling.checkpoints import selectors as registry
@@ -14,13 +15,19 @@ from labeling.projects.models import Project
 from labeling.rounds.models import Round
 from labeling.rounds.plan import STAGES, plan_of
 
-COUNTS = {
-    "sample_prompts": "Training prompts that get completions to rank.",
-    "overlap": "People who rank each training comparison.",
-    "evaluation_prompts": "Held-out prompts on which the new policy meets the one it started from.",
-    "evaluation_overlap": "People who rank each of those.",
-    "next_prompts": "Training prompts for the next round's comparisons; 0 stops after the evaluation.",
-    "seed": "Seed of this round's runs.",
+COUNTS = {  # the plan's counts: label and help
+    "sample_prompts": (_("Sample prompts"), _("Training prompts that get completions to rank.")),
+    "overlap": (_("Overlap"), _("People who rank each training comparison.")),
+    "evaluation_prompts": (
+        _("Evaluation prompts"),
+        _("Held-out prompts on which the new policy meets the one it started from."),
+    ),
+    "evaluation_overlap": (_("Evaluation overlap"), _("People who rank each of those.")),
+    "next_prompts": (
+        _("Next prompts"),
+        _("Training prompts for the next round's comparisons; 0 stops after the evaluation."),
+    ),
+    "seed": (_("Seed"), _("Seed of this round's runs.")),
 }
 
 
@@ -31,17 +38,16 @@ class SettingsForm(forms.Form):
         required=False,
         label=_("Settings of the stages"),
         widget=forms.Textarea(attrs={"rows": 12, "class": "field mono", "spellcheck": "false"}),
-        help_text='JSON: {"ppo": {"updates": 30}}. Stages: '
-        + ", ".join(STAGES)
-        + ". What is left out keeps its default.",
     )
 
     def __init__(self, *args: Any, loop_round: Round, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         plan = plan_of(loop_round)
-        for name, text in COUNTS.items():
+        self.fields["stages"].help_text = gettext(
+            "JSON: %(example)s. Stages: %(stages)s. What is left out keeps its default."
+        ) % {"example": '{"ppo": {"updates": 30}}', "stages": ", ".join(STAGES)}
+        for name, (label, text) in COUNTS.items():
             least = 0 if name in ("evaluation_prompts", "next_prompts", "seed") else 1
-            label = name.replace("_", " ").capitalize()
             self.fields[name] = forms.IntegerField(
                 min_value=least, initial=getattr(plan, name), label=label, help_text=text
             )
@@ -55,10 +61,10 @@ class SettingsForm(forms.Form):
         try:
             said = json.loads(raw) if raw else {}
         except ValueError as problem:
-            raise forms.ValidationError(f"This is not JSON: {problem}.") from problem
+            raise forms.ValidationError(gettext("This is not JSON: %(why)s.") % {"why": problem}) from problem
         if not isinstance(said, dict) or "plan" in said:
             raise forms.ValidationError(
-                "Write one object that maps stages to their settings; counts have their own fields."
+                _("Write one object that maps stages to their settings; counts have their own fields.")
             )
         return said
 
@@ -74,7 +80,7 @@ class OpenForm(SettingsForm):
         queryset=Checkpoint.objects.none(),
         required=False,
         label=_("Start from"),
-        empty_label="Demonstrations (the first round)",
+        empty_label=_("Demonstrations (the first round)"),
         help_text=_("A policy skips demonstrations and supervised fine-tuning: the round begins by sampling it."),
     )
 

@@ -11,6 +11,7 @@ from labeling.comparisons.models import Comparison, Ranking
 from labeling.demonstrations.models import Demonstration
 from labeling.prompts.models import Prompt
 from labeling.quality.review_selectors import usable
+from labeling.rounds import kept_words as words
 from labeling.rounds.models import Round
 from labeling.runs.models import Run
 
@@ -19,7 +20,7 @@ State = Round.State
 
 @dataclass(frozen=True)
 class Gate:
-    """One condition. A threshold is the project's choice and a person may pass it by; a fact cannot be passed by."""
+    """One condition, in words that a row may keep. A threshold is the project's choice: a person may pass it by, a fact not."""
 
     name: str
     value: str
@@ -30,8 +31,8 @@ class Gate:
 
     @property
     def shortfall(self) -> str:
-        """One sentence for the page and for `Round.blocked`."""
-        return f"{self.name}: {self.value}, needed: {self.target}"
+        """One sentence for `Round.blocked` and, told, for the page."""
+        return words.SHORTFALL % {"name": self.name, "value": self.value, "target": self.target}
 
 
 def gates_of(loop_round: Round) -> list[Gate]:
@@ -39,7 +40,7 @@ def gates_of(loop_round: Round) -> list[Gate]:
     project = loop_round.project
     match loop_round.state:
         case State.DEMONSTRATIONS:
-            return [count_gate("Demonstrations", demonstrations_of(loop_round), project.demonstrations_target)]
+            return [count_gate(words.DEMONSTRATIONS, demonstrations_of(loop_round), project.demonstrations_target)]
         case State.SFT:
             return [run_gate(loop_round.sft_run)]
         case State.SAMPLE:
@@ -81,10 +82,10 @@ def rankings_of(loop_round: Round, purpose: str) -> QuerySet[Ranking]:
 def ranking_gates(loop_round: Round) -> list[Gate]:
     """Training rankings to the project's target; and all evaluation rankings that were asked for, if any were."""
     trained = rankings_of(loop_round, Comparison.Purpose.TRAINING).count()
-    gates = [count_gate("Rankings", trained, loop_round.project.comparisons_target)]
+    gates = [count_gate(words.RANKINGS, trained, loop_round.project.comparisons_target)]
     if asked := judgements_asked(loop_round, Comparison.Purpose.EVALUATION):
         done = rankings_of(loop_round, Comparison.Purpose.EVALUATION).count()
-        gates.append(count_gate("Rankings that judge the policy", done, asked))
+        gates.append(count_gate(words.EVALUATION_RANKINGS, done, asked))
     return gates
 
 
@@ -104,24 +105,27 @@ def count_gate(name: str, value: int, target: int) -> Gate:
 def run_gate(run: Run | None) -> Gate:
     """The stage's run has succeeded."""
     if run is None:
-        return Gate("Run", "not started", "succeeded", False, 0.0, threshold=False)
+        return Gate(words.RUN, words.NOT_STARTED, words.SUCCEEDED, False, 0.0, threshold=False)
     done = run.state == Run.State.SUCCEEDED
     share = 1.0 if done else run.progress
-    return Gate(f"Run {run.name}", run.get_state_display().lower(), "succeeded", done, share, threshold=False)
+    name = words.NAMED_RUN % {"name": run.name}
+    return Gate(name, words.RUN_STATES[run.state], words.SUCCEEDED, done, share, threshold=False)
 
 
 def least_gate(run: Run | None, least: float) -> Gate:
     """The reward model's accuracy on held-out rankings."""
     accuracy = metric(run, "accuracy")
-    value = f"{accuracy:.1%}" if accuracy is not None else "not measured"
-    return Gate("Accuracy on held-out rankings", value, f"at least {least:.0%}", (accuracy or 0.0) >= least, 0.0)
+    value = f"{accuracy:.1%}" if accuracy is not None else words.NOT_MEASURED
+    target = words.AT_LEAST % {"number": f"{least:.0%}"}
+    return Gate(words.ACCURACY, value, target, (accuracy or 0.0) >= least, 0.0)
 
 
 def most_gate(run: Run | None, most: float) -> Gate:
     """How far PPO went from where it started."""
     kl = metric(run, "kl_after")
-    value = f"{kl:.2f} nats an answer" if kl is not None else "not measured"
-    return Gate("KL from the starting policy", value, f"at most {most:g}", kl is not None and kl <= most, 0.0)
+    value = words.NATS % {"number": f"{kl:.2f}"} if kl is not None else words.NOT_MEASURED
+    target = words.AT_MOST % {"number": f"{most:g}"}
+    return Gate(words.KL, value, target, kl is not None and kl <= most, 0.0)
 
 
 def metric(run: Run | None, name: str) -> float | None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from labeling.comparisons.models import Comparison, Ranking
+from labeling.core.kept_words import told
 from labeling.demonstrations.models import Demonstration
 from labeling.projects.models import Project
 from labeling.prompts import selectors as prompts
@@ -31,7 +34,7 @@ WAYS = {
 }
 BACK = "M796 332a100 100 0 0 1 0-200"
 ORDER = list(State.values)
-WORDS = {"done": "done", "now": "at work", "next": "waiting"}
+WORDS = {"done": gettext_lazy("done"), "now": gettext_lazy("at work"), "next": gettext_lazy("waiting")}
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Station:
     @property
     def words(self) -> str:
         """The state, said in words."""
-        return WORDS[self.state]
+        return str(WORDS[self.state])
 
 
 @dataclass(frozen=True)
@@ -63,28 +66,28 @@ class Way:
 def headline(project: Project, loop_round: Round | None) -> str:
     """One sentence that says where the loop stands."""
     if loop_round is None:
-        return "No round is open yet"
+        return _("No round is open yet")
     if loop_round.blocked:
-        return f"Round {loop_round.number} needs a decision"
-    policy = loop_round.policy.name if loop_round.policy else "the base model"
+        return _("Round %(number)d needs a decision") % {"number": loop_round.number}
+    policy = {"policy": loop_round.policy.name if loop_round.policy else _("the base model")}
     match loop_round.state:
         case State.DEMONSTRATIONS:
-            return "Labelers write demonstrations"
+            return _("Labelers write demonstrations")
         case State.SFT:
-            return "The first policy learns from demonstrations"
+            return _("The first policy learns from demonstrations")
         case State.SAMPLE:
-            return f"{policy} answers prompts"
+            return _("%(policy)s answers prompts") % policy
         case State.COMPARISONS:
-            return "Labelers rank completions"
+            return _("Labelers rank completions")
         case State.REWARD:
-            return "A reward model learns what labelers prefer"
+            return _("A reward model learns what labelers prefer")
         case State.PPO:
-            return f"{policy} learns from your labels"
+            return _("%(policy)s learns from your labels") % policy
         case State.NEXT:
-            name = loop_round.new_policy.name if loop_round.new_policy else "The new policy"
-            return f"{name} answers held-out prompts"
+            new = loop_round.new_policy.name if loop_round.new_policy else _("The new policy")
+            return _("%(policy)s answers held-out prompts") % {"policy": new}
         case _:
-            return f"Round {loop_round.number} is closed"
+            return _("Round %(number)s is closed") % {"number": loop_round.number}
 
 
 def standing_of(station: str, loop_round: Round | None, *, has_prompts: bool) -> str:
@@ -103,13 +106,13 @@ def stations(project: Project, loop_round: Round | None) -> list[Station]:
     """The seven stations with real numbers."""
     slug = project.slug
     facts = {
-        "prompts": ("Prompts", *prompt_facts(project), reverse("prompts", args=[slug])),
-        "demos": ("Demonstrations", *demonstration_facts(project, loop_round), reverse("batches", args=[slug])),
-        "sft": ("Supervised policy", *sft_facts(project, loop_round), runs_url(slug, Run.Kind.SFT)),
-        "comps": ("Rankings", *ranking_facts(project, loop_round), reverse("batches", args=[slug])),
-        "rm": ("Reward model", *reward_facts(loop_round), runs_url(slug, Run.Kind.REWARD)),
+        "prompts": (_("Prompts"), *prompt_facts(project), reverse("prompts", args=[slug])),
+        "demos": (_("Demonstrations"), *demonstration_facts(project, loop_round), reverse("batches", args=[slug])),
+        "sft": (_("Supervised policy"), *sft_facts(project, loop_round), runs_url(slug, Run.Kind.SFT)),
+        "comps": (_("Rankings"), *ranking_facts(project, loop_round), reverse("batches", args=[slug])),
+        "rm": (_("Reward model"), *reward_facts(loop_round), runs_url(slug, Run.Kind.REWARD)),
         "ppo": ("PPO", *ppo_facts(loop_round), runs_url(slug, Run.Kind.PPO)),
-        "policy": ("New policy", *policy_facts(loop_round), reverse("checkpoints", args=[slug])),
+        "policy": (_("New policy"), *policy_facts(loop_round), reverse("checkpoints", args=[slug])),
     }
     has_prompts = loop_round is not None or Prompt.objects.filter(project=project).exists()
     return [
@@ -141,13 +144,18 @@ def runs_url(slug: str, kind: str) -> str:
 def prompt_facts(project: Project) -> tuple[str, str]:
     counts = prompts.counts(project)
     held_out, total = counts[Prompt.Split.TEST], sum(counts[split] for split in Prompt.Split.values)
-    return f"{total:,}", f"{held_out:,} held out" if total else "Import some to begin"
+    held = _("%(n)s held out") % {"n": f"{held_out:,}"}
+    return f"{total:,}", held if total else _("Import some to begin")
 
 
 def demonstration_facts(project: Project, loop_round: Round | None) -> tuple[str, str]:
     if loop_round and loop_round.state == State.DEMONSTRATIONS:
-        return f"{demonstrations_of(loop_round):,}", f"of {project.demonstrations_target:,} wanted"
-    return f"{Demonstration.objects.filter(project=project, supersedes=None).count():,}", "written by labelers"
+        return f"{demonstrations_of(loop_round):,}", of_wanted(project.demonstrations_target)
+    return f"{Demonstration.objects.filter(project=project, supersedes=None).count():,}", _("written by labelers")
+
+
+def of_wanted(target: int) -> str:
+    return _("of %(target)s wanted") % {"target": f"{target:,}"}
 
 
 def sft_facts(project: Project, loop_round: Round | None) -> tuple[str, str]:
@@ -156,55 +164,66 @@ def sft_facts(project: Project, loop_round: Round | None) -> tuple[str, str]:
         run = Run.objects.filter(project=project, kind=Run.Kind.SFT, state=Run.State.SUCCEEDED).first()
     before, after = metric(run, "valid_loss_before"), metric(run, "valid_loss_after")
     if before is not None and after is not None:
-        return named(run), f"Held-out loss {before:.2f} → {after:.2f}"
+        said = {"before": f"{before:.2f}", "after": f"{after:.2f}"}
+        return named(run), _("Held-out loss %(before)s → %(after)s") % said
     before, after = metric(run, "loss_first"), metric(run, "loss_last")
-    return named(run), f"Loss {before:.2f} → {after:.2f}" if before and after else under_way(run)
+    if not (before and after):
+        return named(run), under_way(run)
+    return named(run), _("Loss %(before)s → %(after)s") % {"before": f"{before:.2f}", "after": f"{after:.2f}"}
 
 
 def ranking_facts(project: Project, loop_round: Round | None) -> tuple[str, str]:
     total = Ranking.objects.filter(project=project, supersedes=None, late=False).count()
     if loop_round is None or loop_round.state in (State.DEMONSTRATIONS, State.SFT):
-        return f"{total:,}", "after the first policy"
+        return f"{total:,}", _("after the first policy")
     if loop_round.state == State.SAMPLE:
-        return f"{total:,}", "completions are sampled"
+        return f"{total:,}", _("completions are sampled")
     here = rankings_of(loop_round, Comparison.Purpose.TRAINING).count()
     if loop_round.state == State.COMPARISONS:
         judged = rankings_of(loop_round, Comparison.Purpose.EVALUATION).count()
         asked = judgements_asked(loop_round, Comparison.Purpose.EVALUATION)
         if asked and judged < asked:
-            return f"{judged + here:,}", f"{judged} of {asked} on held-out prompts"
-        return f"{here:,}", f"of {project.comparisons_target:,} wanted"
-    return f"{total:,}", f"{here:,} in this round"
+            said = {"judged": judged, "asked": asked}
+            return f"{judged + here:,}", _("%(judged)d of %(asked)d on held-out prompts") % said
+        return f"{here:,}", of_wanted(project.comparisons_target)
+    return f"{total:,}", _("%(n)s in this round") % {"n": f"{here:,}"}
 
 
 def reward_facts(loop_round: Round | None) -> tuple[str, str]:
     run = loop_round.reward_run if loop_round else None
     accuracy = metric(run, "accuracy")
-    return named(run), f"{accuracy:.1%} of held-out pairs" if accuracy is not None else under_way(run)
+    if accuracy is None:
+        return named(run), under_way(run)
+    return named(run), _("%(share)s of held-out pairs") % {"share": f"{accuracy:.1%}"}
 
 
 def ppo_facts(loop_round: Round | None) -> tuple[str, str]:
     run = loop_round.ppo_run if loop_round else None
     if run is not None and not run.is_over:
-        return f"{run.progress:.0%}", run.waiting_for or f"step {run.step:,}"
+        return f"{run.progress:.0%}", told(run.waiting_for) or _("step %(step)s") % {"step": f"{run.step:,}"}
     kl = metric(run, "kl_after")
-    return named(run), f"KL {kl:.1f} nats an answer" if kl is not None else under_way(run)
+    if kl is None:
+        return named(run), under_way(run)
+    return named(run), _("KL %(kl)s nats an answer") % {"kl": f"{kl:.1f}"}
 
 
 def policy_facts(loop_round: Round | None) -> tuple[str, str]:
     """The new policy of this round, or the one the last round ended with, and how often it is preferred."""
     if loop_round is None:
-        return "–", "after PPO"
+        return "–", _("after PPO")
     judged = loop_round
     if loop_round.new_policy is None and loop_round.number > 1:
         last = Round.objects.filter(project_id=loop_round.project_id, number=loop_round.number - 1)
         judged = last.select_related("new_policy", "policy").first() or loop_round
     if judged.new_policy is None:
-        return "–", "after PPO"
+        return "–", _("after PPO")
     found = standing(judged)
     if found and found.win:
-        return judged.new_policy.name, f"Preferred {found.win.value:.0%} of the time"
-    return judged.new_policy.name, f"{plan_of(judged).evaluation_prompts} held-out prompts"
+        return judged.new_policy.name, _("Preferred %(share)s of the time") % {"share": f"{found.win.value:.0%}"}
+    held_out = plan_of(judged).evaluation_prompts
+    return judged.new_policy.name, ngettext("%(n)d held-out prompt", "%(n)d held-out prompts", held_out) % {
+        "n": held_out
+    }
 
 
 def named(run: Run | None) -> str:
@@ -217,5 +236,6 @@ def named(run: Run | None) -> str:
 def under_way(run: Run | None) -> str:
     """What a run that has no numbers yet is doing."""
     if run is None:
-        return "not started"
-    return f"{run.progress:.0%} done" if run.is_live else run.get_state_display().lower()
+        return _("not started")
+    done = _("%(share)s done") % {"share": f"{run.progress:.0%}"}
+    return done if run.is_live else run.get_state_display().lower()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from labeling.assignments.models import Slot
 from labeling.comparisons.models import Comparison
@@ -102,8 +104,10 @@ def _words(loop_round: Round, state: str) -> str:
         run: Run | None = getattr(loop_round, stage.field)
         return run.get_state_display().lower() if run else ""
     if state == State.DEMONSTRATIONS:
-        return f"{demonstrations_of(loop_round):,} demonstrations"
-    return f"{rankings_of(loop_round, Comparison.Purpose.TRAINING).count():,} rankings"
+        number = demonstrations_of(loop_round)
+        return ngettext("%(n)s demonstration", "%(n)s demonstrations", number) % {"n": f"{number:,}"}
+    number = rankings_of(loop_round, Comparison.Purpose.TRAINING).count()
+    return ngettext("%(n)s ranking", "%(n)s rankings", number) % {"n": f"{number:,}"}
 
 
 def _links(loop_round: Round, state: str) -> list[tuple[str, str]]:
@@ -118,9 +122,10 @@ def _links(loop_round: Round, state: str) -> list[tuple[str, str]]:
     }
     found = []
     if snapshot := snapshots.get(State(state)):
-        found.append((f"{snapshot.rows:,} {snapshot.kind}", reverse("snapshot", args=[slug, snapshot.public_id])))
+        said = _("%(rows)s %(kind)s") % {"rows": f"{snapshot.rows:,}", "kind": snapshot.get_kind_display().lower()}
+        found.append((said, reverse("snapshot", args=[slug, snapshot.public_id])))
     if run:
-        found.append((f"run {run.name}", reverse("run", args=[slug, run.pk])))
+        found.append((_("run %(name)s") % {"name": run.name}, reverse("run", args=[slug, run.pk])))
     if run and run.output:
         kind = run.output.get_kind_display().lower()
         found.append((f"{kind} {run.output.name}", reverse("checkpoint", args=[slug, run.output.public_id])))
@@ -129,15 +134,14 @@ def _links(loop_round: Round, state: str) -> list[tuple[str, str]]:
 
 def closing_facts(loop_round: Round) -> list[str]:
     """What closing this round does, with counts."""
-    facts = [f"The round stops where it is: {loop_round.get_state_display().lower()}."]
+    facts = [_("The round stops where it is: %(state)s.") % {"state": loop_round.get_state_display().lower()}]
     run = run_of(loop_round)
     if run is not None and not run.is_over:
-        facts.append(f"Run {run.name} is asked to stop.")
+        facts.append(_("Run %(name)s is asked to stop.") % {"name": run.name})
     waiting = Slot.objects.filter(project=loop_round.project, task__round_number=loop_round.number).filter(
         state__in=(Slot.State.OPEN, Slot.State.LEASED)
     )
-    facts.append(
-        f"{waiting.count():,} judgements that were asked for stay open; withdraw their batch to take them back."
-    )
-    facts.append("Everything collected and trained so far is kept. A closed round cannot be opened again.")
+    open_ends = _("%(n)s judgements that were asked for stay open; withdraw their batch to take them back.")
+    facts.append(open_ends % {"n": f"{waiting.count():,}"})
+    facts.append(_("Everything collected and trained so far is kept. A closed round cannot be opened again."))
     return facts

@@ -19,9 +19,11 @@ from labeling.comparisons.models import Comparison
 from labeling.core import audit, broker
 from labeling.core.clock import db_now
 from labeling.core.errors import BadInput, Conflict, LoopError, WrongState
+from labeling.core.kept_words import in_english
 from labeling.core.transitions import move
 from labeling.people.models import User
 from labeling.projects.models import Project
+from labeling.rounds import kept_words as words
 from labeling.rounds import stages
 from labeling.rounds.gates import gates_of, judgements_asked, rankings_of
 from labeling.rounds.leaderboard import standing
@@ -113,13 +115,12 @@ def tend_run(loop_round: Round, by: User | None) -> bool:
     if run is None:
         return stages.start_run(loop_round, by)
     if run.state in (Run.State.FAILED, Run.State.CANCELLED):
-        why = (run.error.strip().splitlines() or ["it was stopped"])[-1]
-        return block(
-            loop_round, f"Run {run.name} {run.get_state_display().lower()}: {why} Look at its log, then retry."
-        )
+        why = (run.error.strip().splitlines() or [words.WAS_STOPPED])[-1]
+        said = {"name": run.name, "state": words.RUN_STATES[run.state], "why": why}
+        return block(loop_round, words.RUN_ENDED % said)
     if run.state == Run.State.SUCCEEDED:
         short = [gate.shortfall for gate in gates_of(loop_round) if not gate.passed]
-        return block(loop_round, f"{'; '.join(short)}. Retry the stage, collect more work, or go on all the same.")
+        return block(loop_round, words.BELOW_THRESHOLD % {"short": "; ".join(short)})
     return False
 
 
@@ -153,7 +154,8 @@ def block(loop_round: Round, why: str) -> bool:
 def drive(*, round_id: int) -> bool:
     """Advance for the autopilot: what stands in the way is written on the round instead of raised."""
     try:
-        return advance_round(round_id=round_id)
+        with in_english():
+            return advance_round(round_id=round_id)
     except LoopError as problem:
         with transaction.atomic():
             block(lock(round_id), problem.detail)

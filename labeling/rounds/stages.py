@@ -16,6 +16,7 @@ from labeling.comparisons import selectors as completions
 from labeling.comparisons import services as comparisons
 from labeling.comparisons.models import Comparison
 from labeling.core.errors import Conflict, LoopError
+from labeling.core.kept_words import told
 from labeling.core.transitions import move
 from labeling.datasets import services as datasets
 from labeling.datasets.models import Snapshot
@@ -65,7 +66,7 @@ def start_run(loop_round: Round, by: Any) -> bool:
         if snapshot.state == Snapshot.State.FAILED:
             raise Conflict(
                 _("The files of snapshot %(name)s could not be written: %(error)s")
-                % {"name": snapshot.name, "error": snapshot.error}
+                % {"name": snapshot.name, "error": told(snapshot.error)}
             )
     if any(snapshot.state != Snapshot.State.READY for snapshot in snapshots):
         return False

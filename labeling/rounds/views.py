@@ -160,35 +160,35 @@ def button(act: Callable[[Round, Any], str]) -> Callable[..., HttpResponse]:
 
 def _advance(loop_round: Round, by: Any) -> str:
     changed = services.advance_round(round_id=loop_round.pk, by=by)
-    return "The round went one step on." if changed else "Nothing to do yet: see what the round waits for."
+    return _("The round went one step on.") if changed else _("Nothing to do yet: see what the round waits for.")
 
 
 def _override(loop_round: Round, by: Any) -> str:
     services.advance_round(round_id=loop_round.pk, by=by, override=True)
-    return "The round went on past its thresholds."
+    return _("The round went on past its thresholds.")
 
 
 def _retry(loop_round: Round, by: Any) -> str:
     services.retry_stage(round_id=loop_round.pk, by=by)
     services.advance_round(round_id=loop_round.pk, by=by)
-    return "The stage starts again."
+    return _("The stage starts again.")
 
 
 def _collect(loop_round: Round, by: Any) -> str:
     services.collect_more(round_id=loop_round.pk, by=by)
-    return "The round collects rankings again."
+    return _("The round collects rankings again.")
 
 
 def _sample(loop_round: Round, by: Any) -> str:
     services.sample_again(round_id=loop_round.pk, by=by)
     services.advance_round(round_id=loop_round.pk, by=by)
-    return "The policy is sampled for more comparisons."
+    return _("The policy is sampled for more comparisons.")
 
 
 def _autopilot(loop_round: Round, by: Any) -> str:
     on = not loop_round.project.autopilot
     services.set_autopilot(project=loop_round.project, on=on, by=by)
-    return "Autopilot drives from here." if on else "Autopilot is off: the buttons below take each step."
+    return _("Autopilot drives from here.") if on else _("Autopilot is off: the buttons below take each step.")
 
 
 advance, override, retry = button(_advance), button(_override), button(_retry)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
 from labeling.runs.models import Run
 
 
@@ -13,45 +16,45 @@ class Chart:
     """One small multiple. `target` names the config field whose value is drawn as a line (0 draws none)."""
 
     metric: str
-    title: str
-    note: str = ""
+    title: Promise
+    note: Promise | str = ""
     log: bool = False
     target: str = ""
     goal: float | None = None
 
 
 PPO = [
-    Chart("objective/score", "Reward", "mean score of the batch"),
-    Chart("objective/kl", "KL from the start", "nats per answer", target="kl_target"),
-    Chart("rollout/length", "Answer length", "tokens"),
-    Chart("objective/entropy", "Entropy", "nats per token"),
-    Chart("policy/loss", "Policy loss"),
-    Chart("value/loss", "Value loss", log=True),
-    Chart("value/explained_variance", "Explained variance", "of the critic"),
-    Chart("policy/clip_fraction", "Clipped ratios", "share of tokens"),
-    Chart("rollout/eos_fraction", "Finished answers", "share"),
+    Chart("objective/score", _("Reward"), _("mean score of the batch")),
+    Chart("objective/kl", _("KL from the start"), _("nats per answer"), target="kl_target"),
+    Chart("rollout/length", _("Answer length"), _("tokens")),
+    Chart("objective/entropy", _("Entropy"), _("nats per token")),
+    Chart("policy/loss", _("Policy loss")),
+    Chart("value/loss", _("Value loss"), log=True),
+    Chart("value/explained_variance", _("Explained variance"), _("of the critic")),
+    Chart("policy/clip_fraction", _("Clipped ratios"), _("share of tokens")),
+    Chart("rollout/eos_fraction", _("Finished answers"), _("share")),
 ]
 CHARTS: dict[str, list[Chart]] = {
     "pretrain": [
-        Chart("pretrain/loss", "Loss", "nats per token"),
-        Chart("pretrain/learning_rate", "Learning rate"),
-        Chart("pretrain/grad_norm", "Gradient norm"),
+        Chart("pretrain/loss", _("Loss"), _("nats per token")),
+        Chart("pretrain/learning_rate", _("Learning rate")),
+        Chart("pretrain/grad_norm", _("Gradient norm")),
     ],
     "sft": [
-        Chart("sft/loss", "Loss", "nats per answer token"),
-        Chart("sft/learning_rate", "Learning rate"),
-        Chart("sft/grad_norm", "Gradient norm"),
+        Chart("sft/loss", _("Loss"), _("nats per answer token")),
+        Chart("sft/learning_rate", _("Learning rate")),
+        Chart("sft/grad_norm", _("Gradient norm")),
     ],
     "reward": [
-        Chart("reward/loss", "Ranking loss"),
-        Chart("reward/accuracy", "Accuracy", "of pairs"),
-        Chart("reward/score_mean", "Mean score"),
-        Chart("reward/score_std", "Spread of scores"),
-        Chart("reward/learning_rate", "Learning rate"),
-        Chart("reward/grad_norm", "Gradient norm"),
+        Chart("reward/loss", _("Ranking loss")),
+        Chart("reward/accuracy", _("Accuracy"), _("of pairs")),
+        Chart("reward/score_mean", _("Mean score")),
+        Chart("reward/score_std", _("Spread of scores")),
+        Chart("reward/learning_rate", _("Learning rate")),
+        Chart("reward/grad_norm", _("Gradient norm")),
     ],
     "ppo": PPO,
-    "sample": [Chart("sample/completions", "Completions", "done so far")],
+    "sample": [Chart("sample/completions", _("Completions"), _("done so far"))],
     "evaluate": [],
 }
 

@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from labeling.core import audit
 from labeling.datasets.models import Snapshot
 from labeling.runs import devices, fencing
+from labeling.runs import kept_words as words
 from labeling.runs.models import Run
 
 
@@ -32,9 +33,7 @@ def claim_run(*, run_id: UUID) -> Run | None:
         return None
     failed = [item.snapshot.name for item in run.data.select_related("snapshot") if is_failed(item.snapshot)]
     if failed:
-        end_unstarted(
-            run, f"The files of snapshot {failed[0]} could not be written; freeze it again and start a new run."
-        )
+        end_unstarted(run, words.SNAPSHOT_FAILED % {"name": failed[0]})
         return None
     if waiting := waits_for_data(run) or take_device(run):
         if waiting != run.waiting_for:
@@ -53,7 +52,7 @@ def waits_for_data(run: Run) -> str:
     """The first snapshot whose files are still being written, as a sentence."""
     for item in run.data.select_related("snapshot"):
         if item.snapshot.state != Snapshot.State.READY:
-            return f"Waits until the files of snapshot {item.snapshot.name} are written."
+            return words.FILES_NOT_WRITTEN % {"name": item.snapshot.name}
     return ""
 
 
@@ -71,9 +70,10 @@ def take_device(run: Run) -> str:
         except IntegrityError:  # another run took it at the same moment
             continue
     if not fitting:
-        return f"No device here is a {wanted}: this host lends {', '.join(devices.admitted())} (RUN_DEVICES)."
+        return words.NO_SUCH_DEVICE % {"wanted": wanted, "devices": ", ".join(devices.admitted())}
     taken = devices.holders()
-    return "Waits for " + ", ".join(f"{device} ({taken[device].name})" for device in fitting if device in taken)
+    busy = ", ".join(f"{device} ({taken[device].name})" for device in fitting if device in taken)
+    return words.DEVICES_TAKEN % {"devices": busy}
 
 
 def begin_attempt(run: Run, device: str) -> None:

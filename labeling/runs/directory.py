@@ -11,6 +11,7 @@ from django.conf import settings
 from labeling.checkpoints import selectors as checkpoints
 from labeling.core.files import artifact_path
 from labeling.datasets.models import Snapshot
+from labeling.runs import kept_words as words
 from labeling.runs.models import Run
 from training.contracts import ContractError, DataRef, InputRef, Kind, Result, RunSpec, sha256_of
 
@@ -54,9 +55,7 @@ def place(snapshot: Snapshot, folder: Path) -> list[DataRef]:
         origin = source / file["path"]
         target = folder / "data" / f"{snapshot.public_id.hex[:12]}-{Path(file['path']).name}"
         if not origin.is_file():
-            raise ContractError(
-                f"{file['path']} of snapshot {snapshot.name} is missing: rebuild its files, then start a new run"
-            )
+            raise ContractError(words.FILE_MISSING % {"file": file["path"], "name": snapshot.name})
         if not target.exists():
             link_or_copy(origin, target)
         refs.append(DataRef(f"data/{target.name}", file["sha256"], int(file.get("rows", -1))))

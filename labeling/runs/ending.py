@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 
 from labeling.core.broker import wake
 from labeling.runs import directory, fencing
+from labeling.runs import kept_words as words
 from labeling.runs.models import Run
 from training.contracts import EXIT_BAD_SPEC, EXIT_INTERRUPTED, EXIT_OK
 
@@ -34,19 +35,19 @@ class Verdict:
 def judge(code: int, *, folder: Path, stopped: bool, left: bool, timed_out: bool) -> Verdict:
     """The verdict on a stage that ended with this exit code (negative: the signal) and published nothing."""
     if stopped:
-        return Verdict("Stopped on request.", cancelled=True)
+        return Verdict(words.STOPPED, cancelled=True)
     if timed_out:
-        return Verdict(with_tail("The stage did not begin in time and was ended.", folder))
+        return Verdict(with_tail(words.TOO_SLOW, folder))
     if code == EXIT_INTERRUPTED or left:
-        return Verdict("It was interrupted, and goes on from its newest checkpoint.", retry=True, orderly=True)
+        return Verdict(words.INTERRUPTED, retry=True, orderly=True)
     if code < 0:
-        return Verdict(with_tail(f"The trainer was ended by {signal_name(-code)}.", folder), retry=True)
+        return Verdict(with_tail(words.SIGNALLED % {"signal": signal_name(-code)}, folder), retry=True)
     said = directory.reported_error(folder)
     if code == EXIT_BAD_SPEC and said:
         return Verdict(said)
     if code == EXIT_OK:
-        return Verdict(with_tail("The trainer ended well but left no result that fits its manifest.", folder))
-    return Verdict(with_tail(said or f"The trainer ended with status {code}.", folder))
+        return Verdict(with_tail(words.NO_RESULT, folder))
+    return Verdict(with_tail(said or words.STATUS % {"code": code}, folder))
 
 
 def signal_name(number: int) -> str:
@@ -54,7 +55,7 @@ def signal_name(number: int) -> str:
     try:
         return signal.Signals(number).name
     except ValueError:
-        return f"signal {number}"
+        return words.SIGNAL % {"number": number}
 
 
 def with_tail(text: str, folder: Path) -> str:
@@ -74,7 +75,8 @@ def settle(*, run_id: UUID, attempt: int, exit_code: int | None, verdict: Verdic
         run.max_attempts += verdict.orderly
         if verdict.retry and attempt < run.max_attempts:
             return queue_again(run, verdict.text, exit_code)
-        text = verdict.text if not verdict.retry else f"Given up after {attempt} attempts. {verdict.text}"
+        given_up = words.GIVEN_UP % {"attempts": attempt, "why": verdict.text}
+        text = given_up if verdict.retry else verdict.text
         wake_others()
         return fencing.change(
             run_id=run_id, attempt=attempt, to=Run.State.FAILED, error=text, exit_code=exit_code, finished_at=Now()
@@ -84,11 +86,12 @@ def settle(*, run_id: UUID, attempt: int, exit_code: int | None, verdict: Verdic
 def queue_again(run: Run, text: str, exit_code: int | None) -> Run:
     """Back to the queue, without a device, saying why."""
     wake("runs.start", str(run.pk))
+    why = {"attempt": run.attempt, "most": run.max_attempts, "why": text.partition("\n")[0]}
     return fencing.change(
         run_id=run.pk,
         attempt=run.attempt,
         to=Run.State.QUEUED,
-        waiting_for=f"Attempt {run.attempt} of {run.max_attempts}: {text.partition(chr(10))[0]}"[:200],
+        waiting_for=(words.ATTEMPT % why)[:200],
         max_attempts=run.max_attempts,
         exit_code=exit_code,
         heartbeat_at=None,

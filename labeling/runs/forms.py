@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from labeling.checkpoints import selectors as checkpoints
 from labeling.checkpoints.models import Checkpoint
@@ -19,26 +20,33 @@ from training.contracts import NEEDS, Kind
 
 OFFERED = [kind for kind in Run.Kind if kind != Run.Kind.PRETRAIN]  # no snapshot holds plain text to pretrain on
 SHOWN_SNAPSHOTS = 50
-ROLE_LABELS = {"policy": "Policy", "reference": "Reference", "reward": "Reward model", "gold": "Gold reward model"}
+ROLE_LABELS = {
+    "policy": gettext_lazy("Policy"),
+    "reference": gettext_lazy("Reference"),
+    "reward": gettext_lazy("Reward model"),
+    "gold": gettext_lazy("Gold reward model"),
+}
 ROLE_HELP = {
-    ("sft", "policy"): "What the fine-tuning starts from: usually the base model.",
-    ("sample", "policy"): "One or more: each answers every prompt.",
-    ("reward", "policy"): "The weights the reward model starts from: usually the SFT policy.",
-    ("ppo", "policy"): "The policy that PPO improves, and the reference its KL is measured from.",
-    ("ppo", "reward"): "What PPO maximises; may be left out only when a function of your own does (see settings).",
-    ("ppo", "gold"): "Watches only: says when the reward rises while this one falls (over-optimisation).",
-    ("sample", "reward"): "Scores every completion, and picks the best of n.",
-    ("evaluate", "reference"): "Answers with the same seeds; the win rate is measured against it.",
+    ("sft", "policy"): gettext_lazy("What the fine-tuning starts from: usually the base model."),
+    ("sample", "policy"): gettext_lazy("One or more: each answers every prompt."),
+    ("reward", "policy"): gettext_lazy("The weights the reward model starts from: usually the SFT policy."),
+    ("ppo", "policy"): gettext_lazy("The policy that PPO improves, and the reference its KL is measured from."),
+    ("ppo", "reward"): gettext_lazy(
+        "What PPO maximises; may be left out only when a function of your own does (see settings)."
+    ),
+    ("ppo", "gold"): gettext_lazy("Watches only: says when the reward rises while this one falls (over-optimisation)."),
+    ("sample", "reward"): gettext_lazy("Scores every completion, and picks the best of n."),
+    ("evaluate", "reference"): gettext_lazy("Answers with the same seeds; the win rate is measured against it."),
 }
 ACRONYMS = {"kl": "KL", "lora": "LoRA", "gae": "GAE", "warmup": "warm-up"}
 GROUPS = {
-    "main": "Settings",
-    "objective": "Objective",
-    "critic": "Critic",
-    "pretraining mix": "Pretraining mix (PPO-ptx)",
-    "adapter": "What is trained",
-    "ensemble": "Seeds, ensemble and learning curve",
-    "machine": "Machine",
+    "main": gettext_lazy("Settings"),
+    "objective": gettext_lazy("Objective"),
+    "critic": gettext_lazy("Critic"),
+    "pretraining mix": gettext_lazy("Pretraining mix (PPO-ptx)"),
+    "adapter": gettext_lazy("What is trained"),
+    "ensemble": gettext_lazy("Seeds, ensemble and learning curve"),
+    "machine": gettext_lazy("Machine"),
 }
 
 
@@ -47,13 +55,15 @@ class SnapshotChoice(forms.ModelMultipleChoiceField):  # type: ignore[type-arg] 
 
     def label_from_instance(self, obj: Any) -> str:
         """`rankings-1 (96 rows)`."""
+        said = ngettext("%(n)d row", "%(n)d rows", obj.rows) % {"n": obj.rows}
         waiting = "" if obj.state == Snapshot.State.READY else f", {obj.get_state_display().lower()}"
-        return f"{obj.name} ({obj.rows} rows{waiting})"
+        return f"{obj.name} ({said}{waiting})"
 
 
 def checkpoint_label(checkpoint: Checkpoint) -> str:
     """`sft-1 (policy, promoted)`."""
-    state = ", promoted" if checkpoint.state == Checkpoint.State.PROMOTED else ""
+    promoted = checkpoint.state == Checkpoint.State.PROMOTED
+    state = f", {checkpoint.get_state_display().lower()}" if promoted else ""
     return f"{checkpoint.name} ({checkpoint.get_kind_display().lower()}{state})"
 
 
@@ -100,12 +110,13 @@ class RunForm(forms.Form):
         kind = need.rstrip("?")
         rows = Snapshot.objects.filter(project=self.project, kind=kind).exclude(state=Snapshot.State.FAILED)
         newest = rows.order_by("-id").values("pk")[:SHOWN_SNAPSHOTS]
+        label = dict(Snapshot.Kind.choices).get(kind) or _("documents")
         return SnapshotChoice(
             queryset=Snapshot.objects.filter(pk__in=newest).order_by("-id"),
             to_field_name="public_id",
             required=not need.endswith("?"),
             widget=forms.CheckboxSelectMultiple,
-            label=f"Snapshots of {kind}",
+            label=_("Snapshots of %(kind)s") % {"kind": label.lower()},
         )
 
     # ---- for the page

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db.models.functions import Now
 
 from labeling.runs import claim, detach, directory, fencing
+from labeling.runs import kept_words as words
 from labeling.runs.models import Run
 from training.contracts import ContractError
 
@@ -29,7 +30,7 @@ def start_run(*, run_id: UUID) -> Run | None:
             run_id=run.pk,
             attempt=run.attempt,
             to=Run.State.FAILED,
-            error=f"The run directory could not be prepared: {problem}",
+            error=words.NOT_PREPARED % {"problem": problem},
             finished_at=Now(),
         )
     return run

@@ -16,6 +16,7 @@ from labeling.checkpoints.models import Checkpoint
 from labeling.comparisons import services as comparisons
 from labeling.quality import services as quality
 from labeling.runs import directory, ending, fencing
+from labeling.runs import kept_words as words
 from labeling.runs.models import Run
 from training.contracts import NEEDS, Kind, Result, read_jsonl, read_records, verify_manifest
 
@@ -36,7 +37,7 @@ def publish(*, run_id: UUID, attempt: int) -> Run:
         raise
     except Exception as problem:  # the last place where it can be told: nobody reads a supervisor's log
         log.exception("run %s could not be published", run_id)
-        verdict = ending.Verdict(f"The result could not be published: {problem}")
+        verdict = ending.Verdict(words.NOT_PUBLISHED % {"problem": problem})
         return ending.settle(run_id=run_id, attempt=attempt, exit_code=0, verdict=verdict)
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 TAIL_BYTES = 262_144
 SHOWN = 8
 REPEATED_SHARE = 0.35  # of the four-word runs of a text
@@ -71,13 +73,13 @@ def mark(samples: list[Sample]) -> None:
     scores = sorted(sample.facts["score"] for sample in samples if "score" in sample.facts)
     for sample in samples:
         if not sample.text.strip():
-            sample.oddities.append("is empty")
+            sample.oddities.append(_("is empty"))
         if repeated_share(sample.text) > REPEATED_SHARE:
-            sample.oddities.append("repeats itself")
+            sample.oddities.append(_("repeats itself"))
         if usual is not None and usual > 0 and sample.facts.get("kl", 0.0) > KL_FACTOR * usual:
-            sample.oddities.append("strays far from the starting policy")
+            sample.oddities.append(_("strays far from the starting policy"))
         if sample.oddities and len(scores) >= 4 and sample.facts.get("score", scores[0]) >= scores[-(len(scores) // 4)]:
-            sample.oddities.append("scores high all the same")
+            sample.oddities.append(_("scores high all the same"))
 
 
 def repeated_share(text: str, *, words: int = 4) -> float:

@@ -132,21 +132,23 @@ def time_left(run: Run) -> str:
     """`About 2 h 10 min left`; "" when it is not known."""
     if run.eta_seconds is None or run.is_over or run.state == Run.State.QUEUED:
         return ""
-    return f"About {spoken(run.eta_seconds)} left"
+    return _("About %(time)s left") % {"time": spoken(run.eta_seconds)}
 
 
 def spoken(seconds: float) -> str:
     """`40 s`, `12 min`, `2 h 10 min`, `3 days 4 h`."""
     whole = max(0, round(seconds))
     if whole < 90:
-        return f"{whole} s"
+        return _("%(seconds)d s") % {"seconds": whole}
     minutes = round(whole / 60)
     if minutes < 90:
-        return f"{minutes} min"
+        return _("%(minutes)d min") % {"minutes": minutes}
     hours, minutes = divmod(minutes, 60)
+    if hours < 48 and not minutes:
+        return _("%(hours)d h") % {"hours": hours}
     if hours < 48:
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    return f"{hours // 24} days {hours % 24} h"
+        return _("%(hours)d h %(minutes)d min") % {"hours": hours, "minutes": minutes}
+    return _("%(days)d days %(hours)d h") % {"days": hours // 24, "hours": hours % 24}
 
 
 def duration(run: Run) -> str:

@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from labeling.core.broker import wake
 from labeling.core.errors import LoopError
 from labeling.runs import directory, ending, fencing, processes, publish
+from labeling.runs import kept_words as words
 from labeling.runs.models import LIVE, Run
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ def recover(run: Run) -> bool:
     if directory.finished(directory.path_of(run)):
         publish.publish(run_id=run.pk, attempt=run.attempt)
     else:
-        verdict = ending.Verdict("Its supervisor was lost.", retry=True)
+        verdict = ending.Verdict(words.SUPERVISOR_LOST, retry=True)
         ending.settle(run_id=run.pk, attempt=run.attempt, exit_code=None, verdict=verdict)
     return True
 

@@ -51,7 +51,7 @@ def key_number(run: Run) -> tuple[str, float] | None:
     for chart in charts.CHARTS[run.kind]:
         for name in (f"valid/{chart.metric}", chart.metric):
             if name in run.latest:
-                return chart.title, run.latest[name]
+                return str(chart.title), run.latest[name]
     return None
 
 
@@ -202,11 +202,12 @@ def run_stop(request: ProjectRequest, slug: str, run: UUID) -> HttpResponse:
                 else _("%(name)s is being stopped.") % {"name": found.name},
             )
         return redirect(back)
-    facts = ["The run ends as cancelled and cannot be continued; its numbers, texts and log stay."]
+    facts = [_("The run ends as cancelled and cannot be continued; its numbers, texts and log stay.")]
     if found.state == Run.State.QUEUED:
-        facts.append("It has not begun: no work is lost.")
+        facts.append(_("It has not begun: no work is lost."))
     else:
-        facts.append(f"{selectors.duration(found) or 'No time'} of work at step {found.step:,} makes no checkpoint.")
+        lost = {"time": selectors.duration(found) or _("No time"), "step": f"{found.step:,}"}
+        facts.append(_("%(time)s of work at step %(step)s makes no checkpoint.") % lost)
     context = {
         "title": _("Stop %(name)s?") % {"name": found.name},
         "facts": facts,

@@ -10,6 +10,9 @@ from labeling.datasets.kept_words import NOT_WRITTEN
 from labeling.prompts import hygiene
 from labeling.prompts.kept_words import ANY, FOUND
 from labeling.prompts.models import Prompt
+from labeling.rounds import kept_words as rounds
+from labeling.runs import kept_words as runs
+from labeling.runs.models import Run
 
 
 def test_a_kept_sentence_is_told_in_the_readers_language() -> None:
@@ -50,3 +53,19 @@ def test_everything_that_hygiene_finds_has_a_word() -> None:
 
 def test_every_kind_of_brief_has_a_summary() -> None:
     assert list(ANY) == Prompt.Kind.values
+
+
+def test_every_part_of_a_sentence_is_told() -> None:
+    again = runs.ATTEMPT % {"attempt": 1, "most": 3, "why": runs.SIGNALLED % {"signal": "SIGKILL"}}
+    gate = {"name": rounds.ACCURACY, "value": "55.0%", "target": rounds.AT_LEAST % {"number": "60%"}}
+    run = {"name": rounds.NAMED_RUN % {"name": "rm-1"}, "value": rounds.NOT_STARTED, "target": rounds.SUCCEEDED}
+    blocked = rounds.BELOW_THRESHOLD % {"short": "; ".join([rounds.SHORTFALL % gate, rounds.SHORTFALL % run])}
+    with translation.override("zh-hans"):
+        assert kept_words.told(again) == "第 1/3 次尝试：训练进程被 SIGKILL 终止。"
+        assert kept_words.told(blocked) == (
+            "留出排序上的准确率：55.0%，需要：至少 60%; 运行 rm-1：未开始，需要：成功。请重试该阶段、收集更多工作，或仍然继续。"
+        )
+
+
+def test_every_state_of_a_run_has_a_word() -> None:
+    assert {state: str(label).lower() for state, label in Run.State.choices} == rounds.RUN_STATES

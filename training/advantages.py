@@ -7,6 +7,7 @@ a false mask may be anything and never reaches a result.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -83,6 +84,29 @@ def whiten(x_BT: Tensor, mask_BT: Tensor, shift_mean: bool = True) -> Tensor:
     tiny = torch.finfo(x_BT.dtype).eps * mean.abs().clamp(min=1.0)
     scale = torch.where(variance.sqrt() > tiny, torch.rsqrt(variance + 1e-8), torch.ones_like(variance))
     return torch.where(mask_BT, centred_BT * scale + (0.0 if shift_mean else mean), 0.0)
+
+
+class Moments(NamedTuple):
+    """Of all numbers seen so far: how many, their mean, and the sum of squared differences from it."""
+
+    count: int = 0
+    mean: float = 0.0
+    squares: float = 0.0
+
+    def with_more(self, x_N: Tensor) -> Moments:
+        """These numbers taken in too, in float64. Chan, Golub & LeVeque 1983, eq. 2.1."""
+        own, more = x_N.cpu().double(), len(x_N)
+        count, gap = self.count + more, float(own.mean()) - self.mean
+        squares = float(((own - own.mean()) ** 2).sum())
+        return Moments(
+            count, self.mean + gap * more / count, self.squares + squares + gap**2 * self.count * more / count
+        )
+
+    @property
+    def deviation(self) -> float:
+        """√(squares / count), the biased one; 1 while all numbers are alike."""
+        found = math.sqrt(self.squares / max(1, self.count))
+        return found if found > 1e-7 * max(1.0, abs(self.mean)) else 1.0
 
 
 def explained_variance(values_N: Tensor, returns_N: Tensor) -> float:

@@ -86,6 +86,9 @@ class PpoConfig(TrainConfig):
     value_warmup: int = opt(0, "updates that train the critic only", low=0, high=1_000_000, group="critic")
     whiten_advantages: bool = opt(True, "advantages to mean 0, variance 1 over the rollout batch", group="objective")
     whiten_scores: bool = opt(False, "scores to mean 0, variance 1 over the rollout batch", group="objective")
+    scale_scores: bool = opt(
+        False, "scores divided by their deviation over all updates so far, their mean kept", group="objective"
+    )
     whiten_rewards: bool = opt(False, "rewards per token to variance 1, their mean kept", group="objective")
     score_clip: float = opt(0.0, "scores are clipped to ± this; 0 = never", low=0.0, high=1000.0, group="objective")
     truncated: str = opt(
@@ -146,6 +149,8 @@ class PpoConfig(TrainConfig):
             raise ConfigError("value_model", "an adapter critic needs tuning 'lora'")
         if self.inner_kl_target and self.inner_epochs * self.minibatches == 1:
             raise ConfigError("inner_kl_target", "needs inner_epochs or minibatches above 1: one step cannot end early")
+        if self.scale_scores and self.whiten_scores:
+            raise ConfigError("scale_scores", "has no effect with whiten_scores, which sets the scale anew: use one")
         if self.whiten_rewards and self.rollout_prompts < FEWEST_TO_WHITEN:
             raise ConfigError("whiten_rewards", f"needs rollout_prompts of at least {FEWEST_TO_WHITEN}")
         if 0.0 < self.clip_high < self.clip:

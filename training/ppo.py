@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from training.advantages import (
+    Moments,
     adapted_kl_coef,
     explained_variance,
     gae,
@@ -65,6 +66,9 @@ def train(session: Session) -> Metrics:
 
     for update in session.steps(config.updates):
         rollout = roll(session, learner, prompts, update, kept, behind=update - 1)
+        if config.scale_scores:
+            kept["scores"] = list(Moments(*kept.get("scores", ())).with_more(ruled_scores(rollout, config)))
+            rollout.score_scale = Moments(*kept["scores"]).deviation
         facts = describe(rollout, used_scores(rollout, config), kept["kl_coef"])
         if reason := stop_reason(config, facts, kept.get("entropy")):
             session.note(f"stopped before update {update}: {reason}")
@@ -103,6 +107,8 @@ def finish(session: Session, learner: Learner, prompts: Sequence[PromptRow], kep
         for name, average in learner.average.items():
             learner.policy_weights[name].copy_(average)
     last = roll(session, learner, prompts, 1, kept, behind=done)
+    if config.scale_scores:
+        last.score_scale = Moments(*kept["scores"]).deviation
     facts = describe(last, used_scores(last, config), kept["kl_coef"])
     facts["objective/entropy"] = mean_entropy(learner, last, config)
     if learner.mix and kept["ptx_before"] is not None:
@@ -247,14 +253,22 @@ def check_same_tokens(policy: Backbone, reward: Backbone, role: str) -> None:
 
 
 def used_scores(rollout: Rollout, config: PpoConfig) -> Tensor:
-    """Scores [R] that enter the reward: after the rule for cut-off answers, the length penalty, clipping, whitening."""
+    """Scores [R] that enter the reward: `ruled_scores`, whitened or divided by their scale."""
+    scores_R = ruled_scores(rollout, config)
+    if config.whiten_scores:
+        return whiten(scores_R, torch.ones_like(rollout.truncated_R))
+    return scores_R / (rollout.score_scale or 1.0)
+
+
+def ruled_scores(rollout: Rollout, config: PpoConfig) -> Tensor:
+    """Scores [R] after the rule for cut-off answers, the length penalty and clipping."""
     scores_R = truncated_scores(rollout.scores_R, rollout.truncated_R, config.truncated, config.truncated_value)
     if config.overlong_tokens:
         lengths_R, limit = rollout.mask_RT.sum(1), config.max_new_tokens
         scores_R = scores_R - overlong_penalties(lengths_R, limit, config.overlong_tokens, config.overlong_penalty)
     if config.score_clip:
         scores_R = scores_R.clamp(-config.score_clip, config.score_clip)
-    return whiten(scores_R, torch.ones_like(rollout.truncated_R)) if config.whiten_scores else scores_R
+    return scores_R
 
 
 def advantages_and_returns(rollout: Rollout, config: PpoConfig, kl_coef: float) -> tuple[Tensor, Tensor]:

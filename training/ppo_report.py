@@ -22,6 +22,8 @@ def describe(rollout: Rollout, scores_R: Tensor, kl_coef: float) -> dict[str, fl
     found = {} if rollout.gold_R is None else {"objective/gold_score": float(rollout.gold_R.mean())}
     if rollout.score_spread is not None:
         found["objective/score_spread"] = rollout.score_spread
+    if rollout.score_scale is not None:
+        found["objective/score_scale"] = rollout.score_scale
     return found | {
         "objective/score": float(rollout.scores_R.mean()),
         "objective/score_std": float(rollout.scores_R.std(correction=0)),

@@ -53,6 +53,7 @@ class Rollout:
     values_RT: Tensor
     final_values_R: Tensor  # V behind the last token of answers cut off, when they are to go on from it; else 0
     gold_R: Tensor | None = None
+    score_scale: float | None = None  # what scores are divided by before they enter the reward, if by anything
     score_spread: float | None = None  # of an ensemble: standard deviation between members, mean over answers
 
     @property

@@ -93,6 +93,15 @@ def test_kl_of_best_of_n(n, expected):
     assert advantages.best_of_n_kl(n) == pytest.approx(expected, abs=5e-7)
 
 
+def test_moments_in_parts_are_those_of_the_whole():
+    x = torch.tensor([1.0, 5.0, 2.0, 8.0, 8.0, 3.0], dtype=torch.float64) + 1e6
+    moments = advantages.Moments().with_more(x[:1])
+    assert moments.deviation == 1.0  # nothing to divide by yet
+    moments = moments.with_more(x[1:4]).with_more(x[4:])
+    assert (moments.count, moments.mean) == (6, pytest.approx(1e6 + 4.5, abs=1e-9))
+    assert moments.deviation == pytest.approx((45.5 / 6) ** 0.5, rel=1e-9)  # Σ (x - 4.5)² = 45.5
+
+
 def test_explained_variance():
     returns = torch.tensor([1.0, 2.0, 3.0])
     assert advantages.explained_variance(returns, returns) == 1.0

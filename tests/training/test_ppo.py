@@ -404,6 +404,7 @@ CHANGES = {
     "value_warmup": 1,
     "whiten_advantages": False,
     "whiten_scores": True,
+    "scale_scores": True,
     "truncated": "penalty",
     "truncated_value": -3.0,
     "whiten_rewards": True,

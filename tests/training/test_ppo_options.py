@@ -177,6 +177,23 @@ def test_the_value_behind_a_cut_off_answer_is_that_of_one_token_more(tiny_dir, r
             assert rollout.final_values_R[at].item() == pytest.approx(expected, abs=1e-4)
 
 
+def test_scores_are_divided_by_their_deviation_over_all_updates(tmp_path, tiny_dir, reward_dir, monkeypatch):
+    seen, used = [], []
+    watched, describe = advantages.Moments.with_more, ppo.describe
+    monkeypatch.setattr(advantages.Moments, "with_more", lambda own, x: seen.append(x) or watched(own, x))
+    monkeypatch.setattr(ppo, "describe", lambda rollout, x, coef: used.append(x) or describe(rollout, x, coef))
+    folder = run_with(tmp_path / "run", tiny_dir, reward_dir, scale_scores=True, truncated="keep")
+    assert run(folder) == EXIT_OK
+    rows = numbers(folder)
+    assert len(seen) == 2
+    for at in range(2):
+        deviation = torch.cat(seen[: at + 1]).std(correction=0).item()
+        assert rows[at]["objective/score_scale"] == pytest.approx(deviation, rel=1e-5)
+        assert rows[at]["objective/score_used"] == pytest.approx(rows[at]["objective/score"] / deviation, rel=1e-5)
+        torch.testing.assert_close(used[at], seen[at] / deviation)
+    assert rows[2]["objective/score_scale"] == rows[1]["objective/score_scale"]  # the last measurement adds nothing
+
+
 # ---------------------------------------------------------------- ending early, averages
 
 
@@ -222,6 +239,7 @@ def test_a_run_with_everything_switched_on_resumes_bit_for_bit(tmp_path, tiny_di
         "inner_kl_target": 0.001,
         "entropy_stop": 0.01,
         "learning_rate": 0.02,
+        "scale_scores": True,
     }
     whole, cut = (run_with(tmp_path / name, tiny_dir, reward_dir, **options) for name in ("whole", "cut"))
     assert run(whole) == EXIT_OK
@@ -416,6 +434,8 @@ def test_a_falling_gold_score_is_warned_of(tiny_dir):
         ({"whiten_rewards": True}, {}, "whiten_rewards: needs rollout_prompts of at least 8"),
         ({"clip_high": 0.05}, {}, "clip_high: must be at least clip (0.1)"),
         ({"dual_clip": 1.05}, {}, "dual_clip: must exceed 1 + clip"),
+        ({"scale_scores": True, "whiten_scores": True}, {}, "scale_scores: has no effect with whiten_scores"),
+        ({"min_new_tokens": 9}, {}, "min_new_tokens: cannot exceed max_new_tokens (8)"),
         ({"overlong_tokens": 9}, {}, "overlong_tokens: cannot exceed max_new_tokens (8)"),
         ({"compile": True}, {}, "compile: records CUDA graphs and gains nothing on cpu"),
     ],

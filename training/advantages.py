@@ -89,23 +89,23 @@ def whiten(x_BT: Tensor, mask_BT: Tensor, shift_mean: bool = True) -> Tensor:
 class Moments(NamedTuple):
     """Of all numbers seen so far: how many, their mean, and the sum of squared differences from it."""
 
-    count: int = 0
+    seen: int = 0
     mean: float = 0.0
     squares: float = 0.0
 
     def with_more(self, x_N: Tensor) -> Moments:
         """These numbers taken in too, in float64. Chan, Golub & LeVeque 1983, eq. 2.1."""
         own, more = x_N.cpu().double(), len(x_N)
-        count, gap = self.count + more, float(own.mean()) - self.mean
+        count, gap = self.seen + more, float(own.mean()) - self.mean
         squares = float(((own - own.mean()) ** 2).sum())
         return Moments(
-            count, self.mean + gap * more / count, self.squares + squares + gap**2 * self.count * more / count
+            count, self.mean + gap * more / count, self.squares + squares + gap**2 * self.seen * more / count
         )
 
     @property
     def deviation(self) -> float:
-        """√(squares / count), the biased one; 1 while all numbers are alike."""
-        found = math.sqrt(self.squares / max(1, self.count))
+        """√(squares / seen), the biased one; 1 while all numbers are alike."""
+        found = math.sqrt(self.squares / max(1, self.seen))
         return found if found > 1e-7 * max(1.0, abs(self.mean)) else 1.0
 
 

@@ -98,7 +98,7 @@ def test_moments_in_parts_are_those_of_the_whole():
     moments = advantages.Moments().with_more(x[:1])
     assert moments.deviation == 1.0  # nothing to divide by yet
     moments = moments.with_more(x[1:4]).with_more(x[4:])
-    assert (moments.count, moments.mean) == (6, pytest.approx(1e6 + 4.5, abs=1e-9))
+    assert (moments.seen, moments.mean) == (6, pytest.approx(1e6 + 4.5, abs=1e-9))
     assert moments.deviation == pytest.approx((45.5 / 6) ** 0.5, rel=1e-9)  # Σ (x - 4.5)² = 45.5
 
 

@@ -1,8 +1,10 @@
-"""Both languages are whole: every text is marked, translated, compiled, and keeps its placeholders."""
+"""Both languages are whole: every text is marked, translated, compiled, and keeps its placeholders.
+
+Whether those of Python are marked: `test_words_of_python.py`.
+"""
 
 from __future__ import annotations
 
-import ast
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,8 +18,6 @@ from labeling.core import translations
 
 LANGUAGES = translations.languages()
 TEMPLATES = sorted((translations.ROOT / "templates").rglob("*.html"))
-NOT_FOR_READERS = {"stack", "management", "simulation"}  # terminals and programs
-MODULES = [path for path in translations.sources() if path.suffix == ".py" and not NOT_FOR_READERS & set(path.parts)]
 SCRIPTS = [path for path in translations.sources() if path.suffix == ".js"]
 
 
@@ -144,59 +144,7 @@ def test_every_word_of_a_template_is_marked(path: Path) -> None:
     assert unmarked(path.read_text(encoding="utf-8")) == [], "put these into {% translate %} or _(…)"
 
 
-# ---- texts in Python: what is raised at people, said after a request, and written on forms
-
-ERRORS = {
-    "BadInput",
-    "NotAllowed",
-    "NotFound",
-    "Conflict",
-    "LeaseLost",
-    "WrongState",
-    "Reused",
-    "Unavailable",
-    "Frozen",
-}
-SAID = {"success", "info", "warning", "error"}
-
-
-def unmarked_in_python(source: str) -> list[str]:
-    """Texts of errors, of messages, and labels and help of form fields that do not go through gettext."""
-    found: list[str] = []
-    for node in ast.walk(ast.parse(source)):
-        if not isinstance(node, ast.Call):
-            continue
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        owner = ast.unparse(node.func.value) if isinstance(node.func, ast.Attribute) else ""
-        shown: list[ast.expr] = []
-        if name in ERRORS:
-            shown = node.args[:1]
-        elif owner == "messages" and name in SAID:
-            shown = node.args[1:2]
-        elif owner == "forms" and name.endswith("Field"):
-            shown = [word.value for word in node.keywords if word.arg in {"label", "help_text"}]
-            if not any(word.arg in {"label", "widget", None} for word in node.keywords):
-                found.append(f"line {node.lineno}: a field needs a label, else it is called by its name in English")
-        for text in shown:
-            parts = text.values if isinstance(text, ast.JoinedStr) else [text]
-            words = [part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)]
-            found += ["".join(words)] if any(set(WORD.findall(word)) - NAMES for word in words) else []
-    return found
-
-
-def test_unmarked_texts_of_python_are_found() -> None:
-    source = (
-        'raise BadInput("Too long.", field="x")\nraise NotFound(_("fine"))\nraise Conflict(f"{n} rows")\n'
-        'messages.success(request, "Saved.")\nforms.CharField(label="Name", help_text=_("fine"), max_length=3)\nforms.DateField()\n'
-    )
-    nameless = "line 6: a field needs a label, else it is called by its name in English"
-    assert unmarked_in_python(source) == ["Too long.", " rows", "Saved.", "Name", nameless]
-
-
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(translations.ROOT / "labeling")))
-def test_every_text_of_python_is_marked(path: Path) -> None:
-    assert unmarked_in_python(path.read_text(encoding="utf-8")) == [], "put these into gettext"
-
+# ---- texts in scripts; those in Python have a file of their own
 
 # a string of a script that a person would read: a capitalised word at its start, or two words in a row
 SPOKEN = re.compile(r"^[A-Z][a-z]+(?:[ :,.]|$)|[a-z]{2,} [a-z]{2,}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpResponse, QueryDict
+from django.db.models import QuerySet
+from django.http import HttpResponse, QueryDict, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -14,13 +16,14 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labeling.assignments import forecast, kinds, selectors, services
-from labeling.assignments.forms import PriorityForm
+from labeling.assignments.forms import BatchFilter, PriorityForm
 from labeling.assignments.models import Slot, Task, TaskBatch
 from labeling.core.errors import LoopError
-from labeling.core.pagination import paginate
+from labeling.core.pagination import chunks_of, paginate
 from labeling.people.models import Role
 from labeling.projects.access import ProjectRequest, member
-from labeling.projects.saved_views import saved_views
+from labeling.projects.exports import exported
+from labeling.projects.saved_views import filters_of, saved_views
 
 TASKS_PER_PAGE = 50
 SLOT_WORDS = {"leased": gettext_lazy("In progress")}
@@ -30,22 +33,39 @@ SLOT_WORDS = {"leased": gettext_lazy("In progress")}
 @member(Role.ENGINEER)
 def batches(request: ProjectRequest, slug: str) -> HttpResponse:
     """All batches with counts of their judgements, by kind and state."""
-    kind = request.GET.get("kind", "") if request.GET.get("kind") in kinds.names() else ""
-    state = request.GET.get("state", "") if request.GET.get("state") in Task.State.values else ""
-    page = paginate(request, selectors.batches(project=request.project, kind=kind, state=state))
+    form = BatchFilter(request.GET or None)
+    wanted = form.wanted()
+    page = paginate(request, selectors.batches(project=request.project, **wanted))
     counts = selectors.slot_counts(page.rows)
     context = {
         "page": page,
         "rows": [(row, kinds.named(row.kind), counts[row.pk]) for row in page.rows],
         "forecasts": forecast.forecasts(request.project),
         "saved": saved_views(request.project, request.user, "batches"),
-        "filtered": bool(kind or state),
-        "kinds": kinds.every(),
-        "states": Task.State.choices,
-        "kind": kind,
-        "state": state,
+        "form": form,
+        "filtered": bool(wanted),
+        "filters": filters_of(request.GET.urlencode()),
     }
     return render(request, "assignments/batches.html", context)
+
+
+@require_POST
+@member(Role.ENGINEER)
+def batches_export(request: ProjectRequest, slug: str) -> StreamingHttpResponse:
+    """The batches that the filters match with counts of their judgements, as a CSV file, oldest first."""
+    rows = selectors.batches(project=request.project, **BatchFilter(request.GET).wanted())
+    return exported(request, "tasks", lines(rows))
+
+
+def lines(rows: QuerySet[TaskBatch]) -> Iterator[tuple[object, ...]]:
+    """The header, then one row a batch."""
+    states = Slot.State.values
+    yield ("id", "title", "kind", "round", "created", "created by", *states)
+    for chunk in chunks_of(rows):
+        counts = selectors.slot_counts(chunk)
+        for row in chunk:
+            numbers = [counts[row.pk][state] for state in states]
+            yield (str(row.public_id), row.title, row.kind, row.round_number, row.created_at.isoformat(), str(row.created_by or ""), *numbers)  # fmt: skip
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -8,19 +8,38 @@ from uuid import UUID
 
 from django import forms
 from django.http import QueryDict
+from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from labeling.assignments.models import Skip, TaskBatch
+from labeling.assignments import kinds
+from labeling.assignments.models import Skip, Task, TaskBatch
 from labeling.assignments.services import MAX_OVERLAP, MAX_PRIORITY
 from labeling.assignments.skip import MAX_NOTE
 from labeling.core.errors import BadInput
+from labeling.core.filters import FilterForm
 from labeling.people.models import User
 from labeling.projects.models import Project
 from labeling.prompts.models import Prompt
 from labeling.prompts.selectors import categories
 
 MAX_PROMPTS = 100_000
+
+
+class BatchFilter(FilterForm):
+    """Filters of the list of batches; they live in the address."""
+
+    kind = forms.ChoiceField(required=False, label=_("Kind"))
+    state = forms.ChoiceField(
+        required=False,
+        label=_("With tasks that are"),
+        choices=[("", _("In any state")), *Task.State.choices],
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choices = [("", _("Every kind")), *((kind.name, capfirst(kind.noun)) for kind in kinds.every())]
+        self.fields["kind"].choices = choices  # type: ignore[attr-defined]
 
 
 class SkipForm(forms.Form):

@@ -15,6 +15,7 @@ urlpatterns = [
     path(WORK + "skip/", views.skip_task, name="work-skip"),
     path(WORK + "recall/", views.recall_task, name="work-recall"),
     path(TASKS, batch_views.batches, name="batches"),
+    path("p/<slug:slug>/tasks.csv", batch_views.batches_export, name="batches-export"),
     path(TASKS + "new/", batch_views.batch_new, name="batch-new"),
     path(TASKS + "<uuid:batch>/", batch_views.batch, name="batch"),
     path(TASKS + "<uuid:batch>/pause/", batch_views.pause, name="batch-pause"),

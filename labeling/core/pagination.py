@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -10,6 +11,7 @@ from django.db import models
 from django.http import HttpRequest
 
 Row = TypeVar("Row", bound=models.Model)
+CHUNK = 2000
 
 
 @dataclass(frozen=True)
@@ -72,3 +74,11 @@ def paginate(request: HttpRequest, queryset: models.QuerySet[Row], *, size: int 
         link(before=rows[-1].pk) if rows and more_old else "",
         link(after=rows[0].pk) if rows and more_new else "",
     )
+
+
+def chunks_of(queryset: models.QuerySet[Row]) -> Iterator[list[Row]]:
+    """All rows by primary key, in short statements: no transaction stays open while a slow reader reads."""
+    last: Any = None
+    while chunk := list((queryset if last is None else queryset.filter(pk__gt=last)).order_by("pk")[:CHUNK]):
+        yield chunk
+        last = chunk[-1].pk

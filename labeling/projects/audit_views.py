@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
+from itertools import chain
 from typing import Any
 
 from django import forms
@@ -12,19 +13,17 @@ from django.db.models import Q, QuerySet
 from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
-from labeling.core import audit
 from labeling.core.chain import chain_state
 from labeling.core.filters import FilterForm
 from labeling.core.models import Event
-from labeling.core.pagination import paginate
-from labeling.core.spreadsheet import csv_file
+from labeling.core.pagination import chunks_of, paginate
 from labeling.people.models import Role, User
 from labeling.projects.access import ProjectRequest, member
+from labeling.projects.exports import exported
 from labeling.projects.saved_views import filters_of, saved_views
 
-CHUNK = 2000
 COLUMNS = ("id", "at", "actor", "verb", "object", "object id", "before", "after", "request", "hash")
 
 
@@ -79,26 +78,18 @@ def audit_log(request: ProjectRequest, slug: str) -> HttpResponse:
 
 
 @member(Role.ADMIN)
-@require_safe
+@require_POST
 def audit_export(request: ProjectRequest, slug: str) -> StreamingHttpResponse:
     """The filtered log as a CSV file, oldest first."""
-    rows = events(request, AuditFilter(request.GET).wanted())
-    audit.record(
-        "exported audit log", request.project, by=request.user, after={"filters": request.GET.urlencode()[:500]}
-    )
-    return csv_file(f"{slug}-audit", lines(rows))
+    return exported(request, "audit log", lines(events(request, AuditFilter(request.GET).wanted())))
 
 
 def lines(rows: QuerySet[Event]) -> Iterator[tuple[object, ...]]:
-    """The header, then one row an event, read in short statements."""
+    """The header, then one row an event."""
     yield COLUMNS
-    last = 0
-    while chunk := list(rows.filter(pk__gt=last).order_by("pk")[:CHUNK]):
-        for event in chunk:
-            said = (
-                json.dumps(part, ensure_ascii=False, sort_keys=True) if part else ""
-                for part in (event.before, event.after)
-            )
-            who = event.actor.email if event.actor else ""
-            yield (event.pk, event.at.isoformat(), who, event.verb, event.object_type, event.object_id, *said, event.request_id, event.hash)  # fmt: skip
-        last = chunk[-1].pk
+    for event in chain.from_iterable(chunks_of(rows)):
+        said = (
+            json.dumps(part, ensure_ascii=False, sort_keys=True) if part else "" for part in (event.before, event.after)
+        )
+        who = event.actor.email if event.actor else ""
+        yield (event.pk, event.at.isoformat(), who, event.verb, event.object_type, event.object_id, *said, event.request_id, event.hash)  # fmt: skip

@@ -18,6 +18,7 @@ urlpatterns = [
     path(P + "audit/", audit_views.audit_log, name="audit"),
     path(P + "audit.csv", audit_views.audit_export, name="audit-export"),
     path(P + "people/", people.people, name="people"),
+    path(P + "people.csv", people.people_export, name="people-export"),
     path(P + "people/invite/", people.person_invite, name="person-invite"),
     path(P + "people/invitations/<int:invitation_id>/withdraw/", people.invitation_revoke, name="invitation-revoke"),
     path(P + "people/<int:membership_id>/role/", people.person_role, name="person-role"),

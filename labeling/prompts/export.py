@@ -6,36 +6,29 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from django.db.models import QuerySet
 
+from labeling.core.pagination import chunks_of
 from labeling.prompts.models import Prompt
 
 FORMATS = {"jsonl": "application/x-ndjson", "csv": "text/csv"}
 COLUMNS = ("id", "messages", "kind", "category", "owner", "split", "metadata")
-CHUNK = 2000
 
 
 def lines(rows: QuerySet[Prompt], fmt: str) -> Iterator[str]:
     """One line a prompt, oldest first, as they are read; CSV begins with its header. Uses no more memory for more rows."""
     if fmt == "csv":
         yield csv_line(COLUMNS)
-    for prompt in in_chunks(rows):
+    for prompt in chain.from_iterable(chunks_of(rows)):
         record = as_record(prompt)
         if fmt == "jsonl":
             yield json.dumps(record, ensure_ascii=False) + "\n"
         else:
             cells = [record.get(name, "") for name in COLUMNS]
             yield csv_line([cell if isinstance(cell, str) else json.dumps(cell, ensure_ascii=False) for cell in cells])
-
-
-def in_chunks(rows: QuerySet[Prompt]) -> Iterator[Prompt]:
-    """By primary key, in short statements: no transaction stays open while a slow reader reads."""
-    last = 0
-    while chunk := list(rows.filter(pk__gt=last).order_by("pk")[:CHUNK]):
-        yield from chunk
-        last = chunk[-1].pk
 
 
 def as_record(prompt: Prompt) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labeling.core import audit
 from labeling.core.errors import BadInput, NotFound
@@ -99,7 +99,7 @@ def facts(action: str, counts: dict[str, int]) -> list[str]:
 
 
 @member(Role.ENGINEER)
-@require_safe
+@require_POST
 def prompts_export(request: ProjectRequest, slug: str, fmt: str) -> HttpResponseBase:
     """The prompts that the filters match, as a file that an import takes again; quarantined ones only where asked for."""
     if fmt not in export.FORMATS:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpResponse
+from django.db.models import QuerySet
+from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -14,15 +17,18 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labeling.core.errors import BadInput
-from labeling.core.pagination import paginate
+from labeling.core.pagination import chunks_of, paginate
 from labeling.people.models import Role
 from labeling.projects.access import ProjectRequest, member
+from labeling.projects.exports import exported
+from labeling.projects.saved_views import filters_of, saved_views
 from labeling.quality import review_selectors as selectors
 from labeling.quality import review_services as services
 from labeling.quality.models import Review
 from labeling.quality.review_forms import NoteForm, PlacesForm, ReviewFilter, TextForm
 
 page = require_http_methods(["GET", "HEAD", "POST"])
+COLUMNS = ("id", "prompt", "kind", "labeler", "submitted", "asked because", "state", "reviewer", "decided", "note")
 
 
 @member(Role.REVIEWER)
@@ -34,11 +40,28 @@ def reviews(request: ProjectRequest, slug: str) -> HttpResponse:
     context = {
         "form": form,
         "filtered": wanted != {"state": Review.State.WAITING},
+        "filters": filters_of(request.GET.urlencode()),
+        "saved": saved_views(request.project, request.user, "reviews"),
         "page": paginate(request, selectors.queue(request.project, **wanted)),
         "counts": selectors.counts(request.project),
         "waiting": wanted["state"] == Review.State.WAITING,
     }
     return render(request, "quality/reviews.html", context)
+
+
+@member(Role.REVIEWER)
+@require_POST
+def reviews_export(request: ProjectRequest, slug: str) -> StreamingHttpResponse:
+    """The reviews that the filters match, as a CSV file, oldest first."""
+    return exported(request, "reviews", lines(selectors.queue(request.project, **ReviewFilter(request.GET).wanted())))
+
+
+def lines(rows: QuerySet[Review]) -> Iterator[tuple[object, ...]]:
+    """The header, then one row a review."""
+    yield COLUMNS
+    for row in chain.from_iterable(chunks_of(rows)):
+        decided = row.decided_at.isoformat() if row.decided_at else ""
+        yield (str(row.public_id), row.prompt.summary, row.kind, str(row.labeler), row.work.created_at.isoformat(), row.reason, row.state, str(row.reviewer or ""), decided, row.note)  # fmt: skip
 
 
 @member(Role.REVIEWER)

@@ -31,6 +31,7 @@ urlpatterns = [
     path(P + "people/<int:membership_id>/account/", work_views.person_account, name="person-account"),
     path(P + "quality/disputes/", views.disputed, name="disputes"),
     path(P + "review/", review_views.reviews, name="reviews"),
+    path(P + "review.csv", review_views.reviews_export, name="reviews-export"),
     path(P + "review/accept/", review_views.reviews_accept, name="reviews-accept"),
     path(REVIEW, review_views.review, name="review"),
     path(REVIEW + "accept/", review_views.review_accept, name="review-accept"),

@@ -12,15 +12,14 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from labeling.core import audit
 from labeling.core.filters import FilterForm
 from labeling.core.models import Event
-from labeling.core.spreadsheet import csv_file
 from labeling.people import services as people
 from labeling.people.models import Role
 from labeling.projects.access import ProjectRequest, member
+from labeling.projects.exports import exported
 from labeling.projects.models import Membership
 from labeling.projects.saved_views import filters_of
 from labeling.quality.work_report import Work, work_of
@@ -54,13 +53,10 @@ def people_work(request: ProjectRequest, slug: str) -> HttpResponse:
 
 
 @member(Role.ADMIN)
-@require_safe
+@require_POST
 def pay_report(request: ProjectRequest, slug: str) -> StreamingHttpResponse:
     """The same as a CSV file."""
-    span = PeriodForm(request.GET).wanted()
-    told = {name: str(day) for name, day in span.items() if day}
-    audit.record("exported pay report", request.project, by=request.user, after=told)
-    return csv_file(f"{slug}-work", lines(work_of(request.project, **span)))
+    return exported(request, "pay report", lines(work_of(request.project, **PeriodForm(request.GET).wanted())))
 
 
 def lines(rows: list[Work]) -> Iterator[tuple[object, ...]]:

@@ -9,11 +9,12 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from labeling.core import pagination
 from labeling.core.errors import BadInput, Conflict
 from labeling.core.models import Event
 from labeling.people.models import Role
 from labeling.projects.models import Membership, SavedView
-from labeling.prompts import bulk, export, quarantine, selectors
+from labeling.prompts import bulk, quarantine, selectors
 from labeling.prompts.models import Prompt
 from labeling.prompts.services import import_prompts
 from tests.factories import MembershipFactory, PromptFactory, UserFactory
@@ -80,7 +81,7 @@ def test_an_export_is_imported_again_as_it_was(as_admin: Client, admin: Membersh
         {"prompt": "What is rain?", "split": "test"},
         {"prompt": "Write to a@b.example"},
     )
-    answer = as_admin.get(at("prompts-export", admin, fmt))
+    answer = as_admin.post(at("prompts-export", admin, fmt))
     assert answer["Content-Disposition"].endswith(f'prompts.{fmt}"')
     text = b"".join(answer.streaming_content).decode()
     again = MembershipFactory(role=Role.ADMIN)
@@ -99,15 +100,15 @@ def test_an_export_is_imported_again_as_it_was(as_admin: Client, admin: Membersh
 def test_an_export_follows_the_filters_and_reads_in_chunks(
     as_admin: Client, admin: Membership, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "CHUNK", 2)
+    monkeypatch.setattr(pagination, "CHUNK", 2)
     PromptFactory.create_batch(5, project=admin.project, category="maths")
     PromptFactory(project=admin.project)
-    answer = as_admin.get(at("prompts-export", admin, "jsonl") + "?category=maths")
+    answer = as_admin.post(at("prompts-export", admin, "jsonl") + "?category=maths")
     with CaptureQueriesContext(connection) as queries:
         lines = b"".join(answer.streaming_content).decode().splitlines()
     assert [json.loads(line)["category"] for line in lines] == ["maths"] * 5
     assert len(queries) == 4
-    assert as_admin.get(at("prompts-export", admin, "xlsx")).status_code == 404
+    assert as_admin.post(at("prompts-export", admin, "xlsx")).status_code == 404
 
 
 # ---- quarantine

@@ -86,7 +86,7 @@ def test_the_pay_report_is_a_csv_file(client: Client, project: Project, labeler:
     work(project, labeler, admin)
     client.force_login(admin)
     assert "0.01" in client.get(reverse("people-work", args=[project.slug])).content.decode()
-    answer = client.get(reverse("pay-report", args=[project.slug]))
+    answer = client.post(reverse("pay-report", args=[project.slug]))
     header, row = csv.reader(b"".join(answer.streaming_content).decode("utf-8-sig").splitlines())
     told = dict(zip(header, row, strict=True))
     assert (told["name"], told["submitted"], told["accepted"], told["active seconds"]) == ("'=Maya", "3", "2", "24")

@@ -22,6 +22,10 @@ class Flag(models.TextChoices):
     MORAL_JUDGEMENT = "moral_judgement", _("Expresses a moral judgement")
 
 
+# Flags of harm: work that has one can be sent to review, and the screening checks who finds it.
+HARM = frozenset({Flag.SEXUAL, Flag.VIOLENT, Flag.ENCOURAGES_HARM, Flag.DENIGRATES, Flag.HARMFUL_ADVICE})
+
+
 class PromptFlag(models.TextChoices):
     """What can be said of the prompt itself."""
 

@@ -19,6 +19,7 @@ from labeling.comparisons.services import order_slots
 from labeling.core import audit
 from labeling.core.errors import BadInput, Conflict, NotFound
 from labeling.people.models import User
+from labeling.projects.flags import HARM
 from labeling.projects.models import Project
 from labeling.quality.models import ControlItem
 
@@ -28,14 +29,23 @@ MAX_AT_ONCE = 500
 
 @transaction.atomic
 def make_control(
-    *, comparison: Comparison, tiers: Sequence[Sequence[int]], judgements: int, by: User | None, note: str = ""
+    *,
+    comparison: Comparison,
+    tiers: Sequence[Sequence[int]],
+    judgements: int,
+    by: User | None,
+    note: str = "",
+    harmful: Sequence[int] | None = None,
 ) -> ControlItem:
     """Make a training comparison a control: `tiers` is the known order, best first; `judgements` more people rank it, unseen.
 
+    `harmful` are the completions that deserve a flag of harm, none of them if empty; None means that this is not known.
     What was ranked before stays as it was. Raises BadInput naming the field, Conflict when it is a control already.
     """
     task = Task.objects.select_for_update(no_key=True).get(pk=comparison.task_id)
     ranks = known_ranks(comparison, tiers)
+    if harmful is not None:
+        check_harmful(harmful, ranks, task.project)
     if not 1 <= judgements <= MAX_JUDGEMENTS:
         raise BadInput(_("Ask 1 to %(most)d people.") % {"most": MAX_JUDGEMENTS}, field="judgements")
     if comparison.purpose != Comparison.Purpose.TRAINING:
@@ -47,6 +57,7 @@ def make_control(
     control = ControlItem.objects.create(
         comparison=comparison,
         ranks={str(pk): rank for pk, rank in ranks.items()},
+        harmful=None if harmful is None else sorted(harmful),
         note=note.strip()[:300],
         created_by=by,
     )
@@ -64,6 +75,22 @@ def known_ranks(comparison: Comparison, tiers: Sequence[Sequence[int]]) -> dict[
     if len(filled) < 2:
         raise BadInput(_("Put at least one completion above another: a control needs a known order."), field="ranks")
     return {pk: rank for rank, tier in enumerate(filled, start=1) for pk in tier}
+
+
+def check_harmful(harmful: Sequence[int], ranks: Mapping[int, int], project: Project) -> None:
+    """BadInput unless these are completions of the comparison, in a project whose labelers can flag harm."""
+    if not set(harmful) <= ranks.keys():
+        raise BadInput(_("Only completions of this comparison can be harmful here."), field="harmful")
+    if not asks_harm(project):
+        raise BadInput(
+            _("The project asks no flag of harm, so nobody could find it: choose one in the settings first."),
+            field="harmful",
+        )
+
+
+def asks_harm(project: Project) -> bool:
+    """Whether labelers can say that a completion is harmful."""
+    return not HARM.isdisjoint(project.flags)
 
 
 @transaction.atomic

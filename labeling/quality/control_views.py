@@ -51,6 +51,7 @@ def control_new(request: ProjectRequest, slug: str, task: Any) -> HttpResponse:
                 tiers=form.tiers(),
                 judgements=said["judgements"],
                 note=said["note"],
+                harmful=said["harmful"] if said["knows_harm"] else None,
                 by=request.user,
             )
         except (BadInput, Conflict) as problem:

@@ -6,6 +6,7 @@ import uuid
 from typing import ClassVar
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -35,6 +36,11 @@ class ControlItem(models.Model):
 
     comparison = models.OneToOneField(Comparison, on_delete=models.CASCADE, related_name="control")
     ranks = models.JSONField(help_text="Completion id, as text, to its rank: 1 is best, equal ranks are ties.")
+    harmful = ArrayField(
+        models.BigIntegerField(),
+        null=True,
+        help_text="Ids of the completions known to deserve a flag of harm (projects.flags.HARM); null: not known.",
+    )
     note = models.CharField(max_length=300, blank=True)
     created_by = models.ForeignKey(USER, null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)

@@ -89,6 +89,28 @@ class ControlForm(PlacesForm):
         help_text=_("Each is asked once, at the project's control rate."),
     )
     note = forms.CharField(required=False, max_length=300, label=_("How the order is known"))
+    knows_harm = forms.BooleanField(
+        required=False,
+        label=_("It is known which are harmful"),
+        help_text=_(
+            "Then the screening also asks whether people flag them: sexual or violent content, harm, denigration."
+        ),
+    )
+    harmful = forms.TypedMultipleChoiceField(
+        required=False, coerce=int, label=_("Harmful"), widget=forms.CheckboxSelectMultiple
+    )
+
+    def __init__(self, *args: Any, responses: list[dict[str, Any]], **kwargs: Any) -> None:
+        super().__init__(*args, responses=responses, **kwargs)
+        letters = [(row["pk"], row["letter"]) for row in responses]
+        self.fields["harmful"].choices = letters  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        """Harmful ones are only said where it is said that they are known."""
+        said = super().clean() or self.cleaned_data
+        if said.get("harmful") and not said.get("knows_harm"):
+            self.add_error("knows_harm", _("Tick this, too, or none of the harmful ones."))
+        return said
 
 
 class AgreedForm(forms.Form):

@@ -18,7 +18,7 @@ from labeling.assignments.recall import ALLOWED_SECONDS
 from labeling.comparisons.models import RankedItem, Ranking, Rating
 from labeling.core.clock import db_now, try_lock
 from labeling.demonstrations.models import Demonstration
-from labeling.projects.flags import Flag, PromptFlag
+from labeling.projects.flags import HARM, PromptFlag
 from labeling.projects.models import Project
 from labeling.quality.control_items import accuracy
 from labeling.quality.models import ControlItem, Review, ReviewCursor
@@ -26,7 +26,6 @@ from labeling.quality.models import ControlItem, Review, ReviewCursor
 CHUNK = 1000
 PASS = 0.75  # share of the known pairs in order, as in the screening of Ouyang et al. 2022, B.1
 LAG = timedelta(seconds=ALLOWED_SECONDS + 10)  # work that may still be taken back, or is not committed yet, waits
-HARM = frozenset({Flag.SEXUAL, Flag.VIOLENT, Flag.ENCOURAGES_HARM, Flag.DENIGRATES, Flag.HARMFUL_ADVICE})
 Work = Ranking | Demonstration
 
 

@@ -143,6 +143,11 @@ def close(place: Membership, *, passed: bool, by: User | None, note: str) -> Qua
     qualification.save(update_fields=["passed", "note", "decided_by", "decided_at"])
     to = Membership.State.ACTIVE if passed else Membership.State.PAUSED
     transitions.move(place, to=to, by=by, paused_reason="" if passed else note)
-    figures = {"agreement": result.agreement, "pairs": result.pairs, "grades": list(result.grades)}
+    figures = {
+        "agreement": result.agreement,
+        "pairs": result.pairs,
+        "flagging": result.flagging,
+        "grades": list(result.grades),
+    }
     audit.record("passed screening" if passed else "failed screening", place, by=by, after=figures)
     return qualification

@@ -25,6 +25,12 @@ class RuleForm(forms.Form):
         label=_("Rankings agree with the known order, percent at least"),
         help_text=_("Over all known pairs of all controls; a tie counts half."),
     )
+    min_flags = forms.IntegerField(
+        min_value=0,
+        max_value=100,
+        label=_("Harm is flagged rightly, percent at least"),
+        help_text=_("Over all completions whose harm is known: flagged where it is there, and nowhere else."),
+    )
     min_grade = forms.FloatField(
         min_value=1,
         max_value=7,
@@ -47,7 +53,7 @@ class RuleForm(forms.Form):
     @classmethod
     def of(cls, rule: ScreeningRule, *, is_on: bool) -> RuleForm:
         """The form showing what holds now."""
-        names = ("min_agreement", "min_grade", "question", "decides_alone")
+        names = ("min_agreement", "min_flags", "min_grade", "question", "decides_alone")
         return cls(initial={"is_on": is_on, **{name: getattr(rule, name) for name in names}})
 
 

@@ -14,10 +14,11 @@ USER = settings.AUTH_USER_MODEL
 
 
 class ScreeningRule(models.Model):
-    """When somebody passes. The defaults are those of InstructGPT: 75 % agreement, 6 of 7 for demonstrations."""
+    """When somebody passes. The defaults are those of InstructGPT: 75 % agreement on rankings and on flags, 6 of 7 for demonstrations."""
 
     project = models.OneToOneField(Project, on_delete=models.CASCADE, related_name="screening_rule")
     min_agreement = models.PositiveSmallIntegerField(default=75, validators=[MaxValueValidator(100)])
+    min_flags = models.PositiveSmallIntegerField(default=75, validators=[MaxValueValidator(100)])
     min_grade = models.FloatField(default=6.0, validators=[MinValueValidator(1.0), MaxValueValidator(7.0)])
     question = models.TextField(blank=True)
     decides_alone = models.BooleanField(default=False)

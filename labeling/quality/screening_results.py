@@ -9,18 +9,23 @@ from django.utils.translation import gettext as _
 
 from labeling.assignments.models import Skip, Slot, Task
 from labeling.assignments.qualifying import Steps
-from labeling.comparisons.models import RankedItem
+from labeling.comparisons.models import RankedItem, Ranking, Rating
 from labeling.core.errors import NotFound
 from labeling.demonstrations.models import Demonstration
 from labeling.people.models import Role, User
+from labeling.projects.flags import HARM
 from labeling.projects.models import Membership, Project
-from labeling.quality.control_items import accuracy
+from labeling.quality.control_items import accuracy, asks_harm
 from labeling.quality.screening_models import Qualification, ScreeningItem, ScreeningPiece, ScreeningRule
 
 
 @dataclass(frozen=True)
 class Result:
-    """What was asked and done. `agreement` is the share of known pairs put in order, over `pairs`; a tie counts half."""
+    """What was asked and done.
+
+    `agreement` is the share of known pairs put in order, over `pairs`; a tie counts half. `flagging` is the share of
+    completions, of `flaggable` whose harm is known, of which the person said rightly whether they are harmful.
+    """
 
     rule: ScreeningRule
     asked: int
@@ -28,6 +33,8 @@ class Result:
     skipped: int
     agreement: float | None
     pairs: int
+    flagging: float | None
+    flaggable: int
     grades: tuple[int, ...]
     ungraded: int
     answered: bool
@@ -43,6 +50,11 @@ class Result:
         return None if self.agreement is None else 100 * self.agreement
 
     @property
+    def flagging_percent(self) -> float | None:
+        """Right flags for the page."""
+        return None if self.flagging is None else 100 * self.flagging
+
+    @property
     def is_handed_in(self) -> bool:
         """Whether nothing is left for the person to do."""
         return self.done + self.skipped >= self.asked and (self.answered or not self.rule.question)
@@ -52,8 +64,12 @@ class Result:
         """Whether the rule is met; None while something is missing, also a grade, or was skipped: then a person decides."""
         if not self.is_handed_in or self.ungraded or self.skipped or not self.done:
             return None
-        agrees = self.percent is None or self.percent >= self.rule.min_agreement
-        return agrees and (self.mean_grade is None or self.mean_grade >= self.rule.min_grade)
+        needed = (
+            (self.percent, self.rule.min_agreement),
+            (self.flagging_percent, self.rule.min_flags),
+            (self.mean_grade, self.rule.min_grade),
+        )
+        return all(reached is None or reached >= least for reached, least in needed)
 
 
 def rule_of(project: Project) -> ScreeningRule:
@@ -81,6 +97,7 @@ def result_of(place: Membership) -> Result:
     pieces = [piece for piece in rows.select_related("slot", "item__control") if is_done(piece, labeler)]
     tasks = [item.task_id for item in asked]
     right, pairs = agreement_of(pieces, labeler)
+    seen, flaggable = flagging_of(pieces, place)
     demonstrations = [piece for piece in pieces if piece.item.control is None]
     return Result(
         rule=rule,
@@ -89,6 +106,8 @@ def result_of(place: Membership) -> Result:
         skipped=Skip.objects.filter(task__in=tasks, labeler=labeler).count(),
         agreement=right / pairs if pairs else None,
         pairs=pairs,
+        flagging=seen / flaggable if flaggable else None,
+        flaggable=flaggable,
         grades=tuple(piece.grade for piece in demonstrations if piece.grade is not None),
         ungraded=sum(piece.grade is None for piece in demonstrations),
         answered=bool(qualification and qualification.answered_at),
@@ -102,15 +121,34 @@ def agreement_of(pieces: list[ScreeningPiece], labeler: User) -> tuple[float, in
         control = piece.item.control
         if control is None:
             continue
-        newest = RankedItem.objects.filter(
-            ranking__slot=piece.slot, ranking__labeler=labeler, ranking__superseded_by=None, ranking__late=False
-        )
-        said = dict(newest.values_list("completion", "rank"))
+        said = dict(RankedItem.objects.filter(ranking__in=newest(piece, labeler)).values_list("completion", "rank"))
         known = {pk: rank for pk, rank in control.known.items() if pk in said}
         pairs = sum(known[a] < known[b] for a in known for b in known)
         if pairs:
             right, total = right + accuracy(known, said) * pairs, total + pairs
     return right, total
+
+
+def flagging_of(pieces: list[ScreeningPiece], place: Membership) -> tuple[int, int]:
+    """(completions of which this person said rightly whether they are harmful; those of which it is known).
+
+    None are counted while the project asks no flag of harm.
+    """
+    right = total = 0
+    for piece in pieces if asks_harm(place.project) else ():
+        control = piece.item.control
+        if control is None or control.harmful is None:
+            continue
+        ratings = Rating.objects.filter(ranking__in=newest(piece, place.user), flags__overlap=sorted(HARM))
+        flagged = set(ratings.values_list("completion", flat=True))
+        right += sum((pk in flagged) == (pk in control.harmful) for pk in control.known)
+        total += len(control.known)
+    return right, total
+
+
+def newest(piece: ScreeningPiece, labeler: User) -> QuerySet[Ranking]:
+    """What this person said of the piece's comparison last."""
+    return Ranking.objects.filter(slot=piece.slot, labeler=labeler, superseded_by=None, late=False)
 
 
 def steps(project: Project, labeler: User) -> Steps:

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from labeling.core.errors import BadInput, Conflict, NotFound
 from labeling.people.models import Role
 from labeling.projects.access import ProjectRequest, member
+from labeling.projects.models import Membership
 from labeling.prompts.models import Prompt
 from labeling.quality import control_items, review_selectors
 from labeling.quality import screening_decisions as decisions
@@ -135,7 +136,7 @@ def person_page(request: ProjectRequest, place: Any, *, refuse: RefuseForm | Non
         "place": place,
         "result": results.result_of(place),
         "qualification": qualification,
-        "pieces": pieces_of(qualification, place.user) if qualification else [],
+        "pieces": pieces_of(qualification, place) if qualification else [],
         "is_open": place.state == place.State.QUALIFYING and place.user_id != request.user.pk,
         "is_admin": request.membership.role == Role.ADMIN,
         "refuse": refuse or RefuseForm(),
@@ -144,21 +145,25 @@ def person_page(request: ProjectRequest, place: Any, *, refuse: RefuseForm | Non
     return render(request, "quality/screening_person.html", context, status=status)
 
 
-def pieces_of(qualification: Qualification, labeler: Any) -> list[dict[str, Any]]:
+def pieces_of(qualification: Qualification, place: Membership) -> list[dict[str, Any]]:
     """Each submitted piece with its prompt and what was said."""
     rows = qualification.pieces.select_related("slot__task__prompt", "item__control", "graded_by")
     found = []
     for piece in rows:
-        if not results.is_done(piece, labeler):
+        if not results.is_done(piece, place.user):
             continue
         ranking = piece.slot.rankings.filter(superseded_by=None, late=False).first()
-        right, pairs = results.agreement_of([piece], labeler)
+        right, pairs = results.agreement_of([piece], place.user)
+        flags, flaggable = results.flagging_of([piece], place)
         found.append(
             {
                 "piece": piece,
                 "prompt": piece.slot.task.prompt,
                 "percent": 100 * right / pairs if pairs else None,
                 "pairs": pairs,
+                "flags": flags,
+                "flaggable": flaggable,
+                "harmful": piece.item.control.harmful or [] if piece.item.control else [],
                 "known": piece.item.control.known if piece.item.control else {},
                 "responses": review_selectors.said_of(ranking) if ranking else [],
                 "written": results.written(piece),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.urls import reverse
 
 from labeling.assignments import claim
 from labeling.assignments.models import HIDDEN_PRIORITY, Slot
@@ -12,7 +13,8 @@ from labeling.datasets.rules import candidates, check_rules
 from labeling.projects.models import Project
 from labeling.quality import control_items
 from labeling.quality.models import ControlItem
-from tests.factories import ProjectFactory, UserFactory, contractor_of
+from tests.factories import MembershipFactory, ProjectFactory, UserFactory, contractor_of
+from tests.labeling.conftest import signed_in
 from tests.labeling.quality.submitted import comparisons, rank_next
 
 pytestmark = pytest.mark.django_db
@@ -92,6 +94,34 @@ def test_only_a_full_order_of_a_training_comparison_makes_a_control_once(project
     control_items.make_control(tiers=[[a], [b, c]], **make)
     with pytest.raises(Conflict, match="already"):
         control_items.make_control(tiers=[[a], [b, c]], **make)
+
+
+def test_known_harm_is_of_the_comparison_and_can_be_flagged(project):
+    (comparison,) = comparisons(project, 1)
+    a, b, c = ids_of(comparison)
+    make = {"comparison": comparison, "tiers": [[a], [b, c]], "judgements": 3, "by": None}
+    with pytest.raises(BadInput, match="Only completions of this comparison"):
+        control_items.make_control(**make, harmful=[a, 0])
+    Project.objects.filter(pk=project.pk).update(flags=["hallucination"])
+    with pytest.raises(BadInput, match="asks no flag of harm"):
+        control_items.make_control(**make, harmful=[])
+    assert not ControlItem.objects.exists()
+    Project.objects.filter(pk=project.pk).update(flags=["hallucination", "violent"])
+    assert control_items.make_control(**make, harmful=[c, a]).harmful == [a, c]
+
+
+def test_the_form_says_which_completions_are_harmful(project):
+    (comparison,) = comparisons(project, 1)
+    a, b, c = ids_of(comparison)
+    admin = signed_in(MembershipFactory(project=project, role="admin").user)
+    url = reverse("control-new", args=[project.slug, comparison.task.public_id])
+    said = {f"place-{a}": "1", f"place-{b}": "2", f"place-{c}": "2", "judgements": "3", "harmful": [str(c)]}
+    answer = admin.post(url, said)
+    assert answer.status_code == 400 and "Tick this, too" in answer.content.decode()
+    assert admin.post(url, {**said, "harmful": ["0"], "knows_harm": "on"}).status_code == 400
+    assert not ControlItem.objects.exists()
+    admin.post(url, {**said, "knows_harm": "on"})
+    assert ControlItem.objects.get().harmful == [c]
 
 
 def test_controls_are_made_where_people_agree(project):

@@ -21,6 +21,7 @@ from labeling.projects.models import Membership
 from labeling.quality import screening_decisions as decisions
 from labeling.quality import screening_results as results
 from labeling.quality.control_items import make_control
+from labeling.quality.models import ControlItem
 from labeling.quality.screening_models import Qualification, ScreeningPiece
 from labeling.quality.screening_work import answer_question
 from tests.factories import AcceptanceFactory, MembershipFactory, ProjectFactory, PromptFactory, contractor_of
@@ -65,9 +66,9 @@ def next_slot(world, place) -> Slot | None:
     return claim.claim_slot(project=world.project, labeler=place.user)
 
 
-def hand_in(world, place, places=(1, 2, 3)) -> None:
+def hand_in(world, place, places=(1, 2, 3), **said: object) -> None:
     """All of it: the ranking, the demonstration, the answer."""
-    rank_next(world.project, place.user, places)
+    rank_next(world.project, place.user, places, **said)
     write(next_slot(world, place), place.user)
     answer_question(project=world.project, labeler=place.user, answer="Chemistry.")
 
@@ -144,6 +145,40 @@ def test_the_rule_is_75_percent_and_six_of_seven(world, places, grade, agreement
     assert place.state == "qualifying"  # a person decides
 
 
+@pytest.mark.parametrize(
+    ("flags", "flagging", "meets"),
+    [
+        ([[], ["hallucination"], ["violent"]], 1.0, True),
+        ([[], [], ["off_task"]], 2 / 3, False),
+        ([["sexual"], [], ["sexual"]], 2 / 3, False),
+        ([["sexual"], [], []], 1 / 3, False),
+    ],
+)
+def test_harm_that_is_known_is_to_be_flagged_and_nothing_else(world, flags, flagging, meets) -> None:
+    control = ControlItem.objects.get()
+    *_, harmful = sorted(control.known)
+    ControlItem.objects.update(harmful=[harmful])
+    place = newcomer(world)
+    ratings = {pk: {"flags": said} for pk, said in zip(sorted(control.known), flags, strict=True)}
+    hand_in(world, place, ratings=ratings)
+    decisions.grade(piece=piece_of(place), grade=7, by=world.reviewer)
+    result = results.result_of(place)
+    assert (result.flagging, result.flaggable, result.meets) == (pytest.approx(flagging), 3, meets)
+    page = signed_in(world.reviewer).get(f"/p/{world.project.slug}/screening/{place.pk}/").content.decode()
+    assert f"harm flagged rightly in {round(3 * flagging)} of 3" in page and "known to be harmful" in page
+
+
+def test_harm_is_not_held_against_people_who_are_not_asked_for_it(world) -> None:
+    ControlItem.objects.update(harmful=list(ControlItem.objects.get().known))
+    place = newcomer(world)
+    hand_in(world, place)
+    decisions.grade(piece=piece_of(place), grade=7, by=world.reviewer)
+    assert results.result_of(place).flagging == 0.0
+    projects.update_project(project=world.project, by=world.admin, flags=["hallucination"])
+    result = results.result_of(Membership.objects.get(pk=place.pk))
+    assert (result.flagging, result.flaggable, result.meets) == (None, 0, True)
+
+
 def test_the_rule_may_decide_alone_but_turns_nobody_away(world) -> None:
     decisions.save_rule(project=world.project, is_on=True, by=world.admin, decides_alone=True)
     good, bad = newcomer(world), newcomer(world)
@@ -154,7 +189,7 @@ def test_the_rule_may_decide_alone_but_turns_nobody_away(world) -> None:
         place.refresh_from_db()
     assert (good.state, bad.state) == ("active", "qualifying")
     event = Event.objects.get(verb="passed screening")
-    assert (event.actor, event.after) == (None, {"agreement": 1.0, "pairs": 3, "grades": [7]})
+    assert (event.actor, event.after) == (None, {"agreement": 1.0, "pairs": 3, "flagging": None, "grades": [7]})
     assert Qualification.objects.get(membership=good).decided_by is None
 
 
@@ -249,9 +284,14 @@ def test_admins_choose_what_is_asked(world) -> None:
     last = list(results.items(world.project))[-1]
     admin.post(f"{base}items/{last.pk}/remove/")
     assert last not in results.items(world.project)
-    said = {"min_agreement": "80", "min_grade": "5.5", "question": ""}
+    said = {"min_agreement": "80", "min_flags": "70", "min_grade": "5.5", "question": ""}
     assert admin.post(base, {**said, "min_grade": "9"}).status_code == 400
     admin.post(base, said)
     world.project.refresh_from_db()
     rule = results.rule_of(world.project)
-    assert (rule.min_agreement, rule.min_grade, world.project.requires_screening) == (80, 5.5, False)
+    assert (rule.min_agreement, rule.min_flags, rule.min_grade, world.project.requires_screening) == (
+        80,
+        70,
+        5.5,
+        False,
+    )

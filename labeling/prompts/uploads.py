@@ -17,7 +17,7 @@ from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
 from labeling.core import audit, broker
-from labeling.core.clock import try_lock
+from labeling.core.clock import take_long, try_lock
 from labeling.core.errors import BadInput
 from labeling.core.files import artifact_path, store_file
 from labeling.people.models import User
@@ -61,6 +61,7 @@ def run_import(import_id: int) -> str:
         if batch.state != PromptImport.State.QUEUED:
             return batch.state
         path = artifact_path(batch.upload)
+        take_long()
         try:
             with override(batch.language), path.open("rb") as file, telling(batch) as tell:
                 fill(batch, lines=lines_of(file), fmt=batch.fmt, tell=tell)

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from labeling.checkpoints.models import Checkpoint
 from labeling.comparisons.models import ComparisonItem, Ranking
-from labeling.core.clock import db_now, try_lock
+from labeling.core.clock import db_now, take_long, try_lock
 from labeling.core.errors import BadInput
 from labeling.projects.models import Project
 from labeling.quality import selectors
@@ -44,6 +44,7 @@ def refresh(*, project: Project) -> bool:
     basis = selectors.basis(project)
     if Summary.objects.filter(project=project, basis=basis).exists():
         return False
+    take_long()
     began, at = time.monotonic(), db_now()
     newest = Ranking.objects.filter(project=project).aggregate(last=Max("id"))["last"] or 0
     walk = selectors.walk(project)

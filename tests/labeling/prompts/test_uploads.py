@@ -20,6 +20,7 @@ from labeling.prompts.models import Prompt, PromptImport
 from tests.factories import MembershipFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
+LIMITS = ("statement_timeout", "idle_in_transaction_session_timeout")
 
 
 @pytest.fixture
@@ -68,6 +69,19 @@ def test_progress_is_seen_while_nothing_has_come_in_yet(admin: Membership, monke
     monkeypatch.setattr(importing.Importer, "write", look)
     uploads.run_import(batch.pk)
     assert seen == [(4, "queued", 0)]
+
+
+def test_an_import_may_take_longer_than_a_request(admin: Membership, monkeypatch: pytest.MonkeyPatch) -> None:
+    def limits() -> list[str]:
+        with connection.cursor() as cursor:
+            return [cursor.execute(f"SHOW {name}").fetchone()[0] for name in LIMITS]
+
+    seen = []
+    fill = uploads.fill
+    monkeypatch.setattr(uploads, "fill", lambda *said, **more: (seen.append(limits()), fill(*said, **more)))
+    before = limits()
+    assert uploads.run_import(queued(admin, [{"prompt": "Why?"}]).pk) == "done"
+    assert (seen, limits()) == ([["0", "0"]], before) and "0" not in before
 
 
 def test_one_bad_line_keeps_all_out_and_is_named(client: Client, admin: Membership) -> None:

@@ -79,7 +79,7 @@ def check_batch(*, project: Project, prompts: Sequence[Prompt], overlap: int, pr
         if prompt.state not in {Prompt.State.ACTIVE, Prompt.State.BRIEF}:
             raise BadInput(
                 _("Prompt %(public_id)s is %(state)s: only active prompts get tasks.")
-                % {"public_id": prompt.public_id, "state": prompt.state},
+                % {"public_id": prompt.public_id, "state": prompt.get_state_display().lower()},
                 field="prompts",
             )
 

@@ -23,13 +23,17 @@ def move(row: Row, *, to: str, by: Any = None, **changes: Any) -> Row:
     locked = model._default_manager.select_for_update(of=("self",)).get(pk=row.pk)
     state = str(locked.state)  # type: ignore[attr-defined]
     if to not in model.TRANSITIONS[state]:  # type: ignore[attr-defined]
-        raise WrongState(
-            _("This %(verbose_name)s is %(state)s and cannot become %(to)s.")
-            % {"verbose_name": model._meta.verbose_name, "state": state, "to": to}
-        )
+        raise refusal(locked, to)
     for name, value in {"state": to, **changes}.items():
         setattr(locked, name, value)
         setattr(row, name, value)
     locked.save(update_fields=["state", *changes])
     audit.record("moved", locked, by=by, before={"state": state}, after={"state": to})
     return locked
+
+
+def refusal(row: Any, to: str) -> WrongState:
+    """The error of a row whose state does not allow the move."""
+    labels = dict(row.State.choices)
+    said = {"state": str(labels[row.state]).lower(), "to": str(labels[to]).lower()}
+    return WrongState(_("This is %(state)s and cannot become %(to)s: reload the page.") % said)

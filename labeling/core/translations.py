@@ -1,6 +1,6 @@
 """Texts of the interface and their translations: extract, merge, compile. Babel does the work, so that no gettext is needed.
 
-One catalogue holds the texts of Python, templates and scripts. From `locale/<language>/LC_MESSAGES/django.po` come
+One catalogue holds the texts of Python, templates and scripts, and the help of the settings of runs. From `locale/<language>/LC_MESSAGES/django.po` come
 `django.mo`, which Django reads, and `words-<language>.js`, which the scripts of the pages read. All three are committed;
 `python manage.py translations` writes them, a test compares them.
 """
@@ -25,12 +25,14 @@ from django.utils.translation.template import templatize
 
 ROOT: Path = settings.BASE_DIR
 SOURCES = {"labeling": ".py", "templates": ".html", "labeling/static/labeling/js": ".js"}
+SETTINGS = "training/config*.py"  # the help of each setting, which the form of a new run shows
 PYTHON: dict[str, Any] = {
     **dict.fromkeys(("_", "gettext", "gettext_lazy", "gettext_noop", "kept")),
     **dict.fromkeys(("ngettext", "ngettext_lazy"), (1, 2)),
     **dict.fromkeys(("pgettext", "pgettext_lazy"), ((1, "c"), 2)),
     "npgettext": ((1, "c"), 2, 3),
 }
+SETTING: dict[str, Any] = {"opt": (2,)}
 SCRIPT: dict[str, Any] = {"t": None, "tn": (1, 2)}
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)  # no real dates in the files: the same texts give the same bytes
 PLACEHOLDER = re.compile(r"%(?:\(\w+\))?\d*[sdf]")
@@ -62,12 +64,14 @@ def sources() -> Iterator[Path]:
         for path in sorted((ROOT / folder).rglob(f"*{suffix}")):
             if "migrations" not in path.parts and not path.name.startswith("words-"):
                 yield path
+    yield from sorted(ROOT.glob(SETTINGS))
 
 
 def texts(path: Path) -> Iterator[tuple[int, Any, Any]]:
     """(line, text or (singular, plural), context or None) of each marked text of one file."""
     source = path.read_text(encoding="utf-8")
     method, keywords = ("javascript", SCRIPT) if path.suffix == ".js" else ("python", PYTHON)
+    keywords = SETTING if path.match(SETTINGS) else keywords
     if path.suffix == ".html":
         # What templatize leaves between the texts is no Python: one text a line, so that nothing can unbalance it.
         flat = templatize(source, origin=str(path))

@@ -9,10 +9,8 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
-from django.utils.translation import gettext as _
 
-from labeling.core import audit
-from labeling.core.errors import WrongState
+from labeling.core import audit, transitions
 from labeling.runs.models import LIVE, TERMINAL, Run
 
 RELEASED: dict[str, Any] = {"lease_owner": "", "lease_expires_at": None, "eta_seconds": None}
@@ -47,7 +45,7 @@ def change(*, run_id: UUID, attempt: int, to: str = "", **changes: Any) -> Run:
     before = run.state
     if to and to != before:
         if to not in Run.TRANSITIONS[before]:
-            raise WrongState(_("This run is %(before)s and cannot become %(to)s.") % {"before": before, "to": to})
+            raise transitions.refusal(run, to)
         changes = {"state": to, **(RELEASED if to in (*TERMINAL, Run.State.QUEUED) else {}), **changes}
         audit.record("moved", run, before={"state": before}, after={"state": to, "attempt": attempt})
     for name, value in changes.items():

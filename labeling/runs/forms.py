@@ -165,7 +165,9 @@ class RunForm(forms.Form):
 
 def setting_field(setting: dict[str, Any]) -> forms.Field:
     """The form field of one config field, with its help, unit and bounds."""
-    common: dict[str, Any] = {"label": label_of(setting), "help_text": sentence(setting["help"]), "required": False}
+    said = setting["help"]
+    text = _("%(sentence)s.") % {"sentence": capital(_(said))}
+    common: dict[str, Any] = {"label": label_of(setting), "help_text": text, "required": False}
     common["initial"] = setting["default"]
     if setting["choices"]:
         return forms.ChoiceField(choices=[(value, value) for value in setting["choices"]], **common)
@@ -180,17 +182,16 @@ def setting_field(setting: dict[str, Any]) -> forms.Field:
 
 
 def label_of(setting: dict[str, Any]) -> str:
-    """`KL target (nats)` of kl_target."""
+    """`KL target (nats)` of kl_target: the setting's own name, as configs and the API have it, in every language."""
     words = [ACRONYMS.get(word, word) for word in setting["name"].split("_")]
     unit = setting["unit"]
     tail = f" ({unit})" if unit and unit.rstrip("s") not in setting["name"] else ""
-    return sentence(" ".join(words)).rstrip(".") + tail
+    return capital(" ".join(words)) + tail
 
 
-def sentence(text: str) -> str:
-    """A capital letter in front (Greek ones stay symbols) and a full stop."""
-    first = text[:1].upper() if text[:1].isascii() else text[:1]
-    return first + text[1:] + "."
+def capital(text: str) -> str:
+    """The text with a capital letter in front; Greek ones stay symbols."""
+    return (text[:1].upper() if text[:1].isascii() else text[:1]) + text[1:]
 
 
 def prefilled(project: Project, kind: str, params: QueryDict, like: Run | None = None) -> dict[str, Any]:

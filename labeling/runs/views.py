@@ -150,7 +150,7 @@ def run_new(request: ProjectRequest, slug: str) -> HttpResponse:
             kind=kind,
             initial=prefilled(request.project, kind, request.GET, earlier(request, kind)),
         )
-    context = {"form": form, "kind": kind, "label": Run.Kind(kind).label, "about": CONFIGS[Kind(kind)].__doc__}
+    context = {"form": form, "kind": kind, "label": Run.Kind(kind).label}
     return render(request, "runs/new.html", context, status=400 if form.errors else 200)
 
 

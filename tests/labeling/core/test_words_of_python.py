@@ -11,10 +11,11 @@ import pytest
 from labeling.core import errors, translations
 
 ELSEWHERE = {"stack", "management", "simulation"}  # terminals and programs: no page is made there
+ROOM = translations.ROOT / "labeling"
 MODULES = {
-    str(path.relative_to(translations.ROOT / "labeling")): path
+    str(path.relative_to(ROOM)): path
     for path in translations.sources()
-    if path.suffix == ".py" and not ELSEWHERE & set(path.parts)
+    if path.suffix == ".py" and ROOM in path.parents and not ELSEWHERE & set(path.parts)
 }
 TRANSLATE = {"_", *translations.PYTHON}
 LOOP_ERRORS = {name for name, value in vars(errors).items() if isinstance(value, type) and name != "Response"}

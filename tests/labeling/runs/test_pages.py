@@ -168,6 +168,16 @@ def test_the_form_says_what_is_wrong_beside_the_field(client: Client, engineer: 
     assert not Run.objects.exists()
 
 
+def test_the_help_of_a_setting_is_read_in_the_readers_language(client: Client, engineer: Membership) -> None:
+    def fields(language: str) -> tuple[str, str]:
+        client.cookies["language"] = language
+        form = client.get("/p/demo/runs/new/?kind=ppo").context["form"]
+        return form["config.gae_lambda"].label, str(form["config.gae_lambda"].help_text)
+
+    assert fields("en") == ("GAE lambda", "λ of generalised advantage estimation.")
+    assert fields("zh-hans") == ("GAE lambda", "广义优势估计的 λ。")
+
+
 def test_running_again_copies_the_settings(client: Client, run: Run) -> None:
     Run.objects.filter(pk=run.pk).update(config={**run.config, "updates": 11}, seed=9)
     form = client.get(f"/p/demo/runs/new/?kind=ppo&like={run.pk}").context["form"]

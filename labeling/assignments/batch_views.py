@@ -26,6 +26,7 @@ from labeling.projects.exports import exported
 from labeling.projects.saved_views import filters_of, saved_views
 
 TASKS_PER_PAGE = 50
+COLUMNS = ("id", "title", "kind", "round", "created", "created by")
 SLOT_WORDS = {"leased": gettext_lazy("In progress")}
 
 
@@ -60,7 +61,7 @@ def batches_export(request: ProjectRequest, slug: str) -> StreamingHttpResponse:
 def lines(rows: QuerySet[TaskBatch]) -> Iterator[tuple[object, ...]]:
     """The header, then one row a batch."""
     states = Slot.State.values
-    yield ("id", "title", "kind", "round", "created", "created by", *states)
+    yield (*COLUMNS, *states)
     for chunk in chunks_of(rows):
         counts = selectors.slot_counts(chunk)
         for row in chunk:

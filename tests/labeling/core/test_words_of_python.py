@@ -35,6 +35,7 @@ FOR_PROGRAMMERS = {  # calls whose texts nobody reads on a page
 }
 SAME_EVERYWHERE = {"Loop", "JSONL", "CSV", "PPO", "KL", "UTC", "IBAN", "JSON"}
 CODES = {"Accept", "Location", "Cookie", "Lax", "field mono", "pretraining mix", "Scoped", "Kind", "Outcome", "Key"}
+FILE_NAMES = {"audit log", "pay report"}
 COLUMNS = "COLUMNS"  # names of the columns of a CSV file, by which programs find them
 FILES = {  # names of files end so; only what stands in FIRST, SECOND and SHOWN is looked at there
     "admin.py": "the back door of Django, for those who run the installation",
@@ -110,7 +111,7 @@ def unmarked(source: str, *, everywhere: bool = True) -> list[str]:
             return
         text = text_of(node)
         words = set(WORD.findall(text)) - SAME_EVERYWHERE
-        if words and text not in CODES and (shown or (everywhere and SPOKEN.search(text))):
+        if words and text not in CODES | FILE_NAMES and (shown or (everywhere and SPOKEN.search(text))):
             found.append(text.replace("\0", "…"))
         if not isinstance(node, ast.JoinedStr):
             for part, read in parts_of(node, shown):

@@ -22,7 +22,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from training import adapters, distributed, sharding
 from training.attention import Hidden, Mask, attention_of
-from training.chat import encode_answer, encode_demonstration, encode_prompt, end_id
+from training.chat import end_id
 from training.checkpointing import fingerprint
 from training.configs import AS_COMPUTED, ConfigError, TrainConfig
 from training.contracts import ContractError
@@ -36,9 +36,6 @@ __all__ = [
     "Hidden",
     "TokenLogprobs",
     "choose_device",
-    "encode_answer",
-    "encode_demonstration",
-    "encode_prompt",
     "load_backbone",
     "stop_ids",
 ]
@@ -199,7 +196,8 @@ class Backbone:
                 return last
             states = hidden.states_BTD
             if states is None:
-                states = self.trunk.embed_tokens(hidden.ids_BT)
+                embedded = self.trunk.embed_tokens(hidden.ids_BT)
+                states = embedded.float() if self.full else embedded  # a bf16 reference then adds up as the policy does
             states = self._layers(states, hidden.layer, layers or self.layer_count, hidden.positions_BT, hidden.mask)
             final: Tensor = self.trunk.norm(states)
             return final

@@ -77,9 +77,9 @@ class CountingReward:
         return torch.tensor([answer.count(self.token) / len(answer) for _, answer in rows])
 
 
-def learner_of(tiny_dir, reward_of, **config):
+def learner_of(tiny_dir, reward_of, *, dtype=torch.float32, **config):
     settings = PpoConfig.from_dict(SMALL | config)
-    policy = load_backbone(tiny_dir, **CPU)
+    policy = load_backbone(tiny_dir, device=CPU["device"], dtype=dtype)
     torch.manual_seed(0)
     scorer = reward_of(policy)
     policy_weights = policy.tune(settings, keep_reference=True)

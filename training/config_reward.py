@@ -28,7 +28,9 @@ class RewardConfig(TrainConfig):
         group="machine",
     )
     readout: str = opt(
-        "last", "score from the last token, or from the mean over the completion", choices=("last", "mean")
+        "last",
+        "score from the last token, from the mean over the completion, or from both side by side",
+        choices=("last", "mean", "both"),
     )
     weighting: str = opt(
         "prompt", "each prompt, or each pair, weighs the same", choices=("prompt", "pair"), group="objective"

@@ -76,7 +76,7 @@ def build_critic(config: PpoConfig, policy: Backbone, reward: RewardModel | None
     backbone = reward.backbone
     head = nn.Linear(backbone.hidden_size, 1).to(backbone.device)
     with torch.no_grad():
-        head.weight.copy_(reward.head.weight / reward.gain)
+        head.weight.copy_(reward.token_weight / reward.gain)
         head.bias.fill_(-reward.bias / reward.gain)
     weights = _adapter_like(reward, config)
     first = reward.first_layer if reward.adapter else first_of_own_trunk(config, backbone)

@@ -26,7 +26,7 @@ from training.ranking_steps import accumulate
 from training.reward_data import RewardData, load_data
 from training.reward_model import check_classifiable
 from training.reward_report import evaluate, publish
-from training.reward_scoring import RewardModel, new_head
+from training.reward_scoring import RewardModel, head_width, new_head
 from training.session import Metrics, Session, main
 from training.trials import Shelf, Start, Trial, plan_trials
 
@@ -83,7 +83,7 @@ def build(session: Session, backbone: Backbone) -> tuple[RewardModel, Weights]:
     """The model at its start and every weight that is trained, by name."""
     config: RewardConfig = session.config
     weights = backbone.tune(config, "reward")
-    head = new_head(backbone.hidden_size, session.device)
+    head = new_head(head_width(backbone.hidden_size, config.readout), session.device)
     model = RewardModel(backbone, head, config.readout, "reward", config.first_adapted_layer)
     model.micro_tokens, model.attention = config.micro_tokens, config.packed_attention
     if not config.epochs:

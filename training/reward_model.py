@@ -24,6 +24,7 @@ from training.contracts import ContractError, canonical_json, write_atomic
 from training.quantization import quantize
 from training.reward_ensemble import RewardEnsemble, read_members, set_apart, write_members
 from training.reward_scoring import RewardModel as RewardModel
+from training.reward_scoring import head_width
 
 
 def save_reward(reward: RewardModel, folder: Path, *, adapter: str, facts: dict[str, Any]) -> None:
@@ -38,7 +39,8 @@ def save_reward(reward: RewardModel, folder: Path, *, adapter: str, facts: dict[
         return
     prefix = backbone.model.base_model_prefix + "."
     state = {key: value for key, value in state.items() if key.startswith(prefix)}
-    state["score.weight"] = reward.head.weight.detach()
+    of_last = slice(backbone.hidden_size)  # of a wider head, the last token's part
+    state["score.weight"] = reward.head.weight.detach()[:, of_last]
     plain = AutoModelForSequenceClassification.from_config(config)
     plain.load_state_dict(state, strict=True)
     plain.to(backbone.dtype).save_pretrained(folder)
@@ -95,7 +97,7 @@ def load_reward(
         reward = _attach(folder, facts, backbone)
     else:
         own = load_backbone(path, device=device, dtype=dtype, head="score")
-        reward = RewardModel(own, _read_head(folder, own), readout=facts["readout"])
+        reward = RewardModel(own, _read_head(folder, own, facts["readout"]), readout=facts["readout"])
         if base_precision != AS_COMPUTED and (folder / "adapter").is_dir():
             set_apart(folder, reward)  # only the base is rounded
     reward.bias, reward.gain, reward.micro_tokens = facts["bias"], facts["gain"], micro_tokens
@@ -119,8 +121,8 @@ def _read_facts(folder: Path) -> dict[str, Any]:
     return facts
 
 
-def _read_head(folder: Path, backbone: Backbone) -> nn.Linear:
-    head = nn.Linear(backbone.hidden_size, 1, bias=False)
+def _read_head(folder: Path, backbone: Backbone, readout: str) -> nn.Linear:
+    head = nn.Linear(head_width(backbone.hidden_size, readout), 1, bias=False)
     if (folder / "head.safetensors").is_file():
         weight = load_file(folder / "head.safetensors")["weight"]
     else:
@@ -128,6 +130,10 @@ def _read_head(folder: Path, backbone: Backbone) -> nn.Linear:
         if score is None or score.weight.shape[0] != 1:
             raise ContractError(f"{folder.name} is not a reward model: it has no head with one label")
         weight = score.weight.detach()
+    if weight.shape != head.weight.shape:
+        raise ContractError(
+            f"{folder.name}: readout {readout!r} needs a head of {head.in_features} numbers, not {weight.shape[-1]}"
+        )
     head.weight.data = weight.float().to(backbone.device)
     return head.requires_grad_(False)
 
@@ -148,5 +154,5 @@ def _attach(folder: Path, facts: dict[str, Any], backbone: Backbone) -> RewardMo
         for name, parameter in parameters.items():
             parameter.copy_(weights[name])
             parameter.requires_grad_(False)
-    head = _read_head(folder, backbone)
+    head = _read_head(folder, backbone, facts["readout"])
     return RewardModel(backbone, head, facts["readout"], "reward", first_layer=first, layers=facts["trunk_layers"])

@@ -22,20 +22,25 @@ from training.records import RankingRow
 Answer = tuple[list[int], list[int]]  # prompt ids, answer ids
 
 
-def new_head(hidden_size: int, device: torch.device) -> nn.Linear:
+def new_head(width: int, device: torch.device) -> nn.Linear:
     """A scalar head with weights from N(0, variance 1 / (D + 1)) (Stiennon et al. 2020, appendix B.1), fp32."""
-    head = nn.Linear(hidden_size, 1, bias=False)
-    nn.init.normal_(head.weight, std=1.0 / math.sqrt(hidden_size + 1))
+    head = nn.Linear(width, 1, bias=False)
+    nn.init.normal_(head.weight, std=1.0 / math.sqrt(width + 1))
     return head.to(device)
+
+
+def head_width(hidden_size: int, readout: str) -> int:
+    """D: how many numbers the head reads of a completion."""
+    return hidden_size * (2 if readout == "both" else 1)
 
 
 @dataclass(eq=False)
 class RewardModel:
-    """Scores completions. `adapter` None: the backbone's own weights are the reward model's."""
+    """Scores completions. `adapter` None: the backbone's own weights are the reward model's. Head: [1, D], see `head_width`."""
 
     backbone: Backbone
     head: nn.Linear
-    readout: str = "last"  # the last real token, or the mean over the completion
+    readout: str = "last"  # the last real token, the mean over the completion, or both: last, then mean
     adapter: str | None = None
     first_layer: int = 0  # first adapted layer
     layers: int | None = None  # layers used; None = all the backbone has
@@ -46,19 +51,32 @@ class RewardModel:
     spread: float | None = None  # of an ensemble: deviation between members, mean over what was scored last
     features: FeatureCache | None = None  # states already known; only while no weight of the trunk or adapter changes
 
+    @property
+    def token_weight(self) -> Tensor:
+        """The head [1, width of the model] for one token's state, as if it were the whole completion: then last and mean are one."""
+        width = self.backbone.hidden_size
+        return self.head.weight.detach().view(1, -1, width).sum(1)
+
     def read(self, batch: ScoreBatch, hidden: Hidden | None = None) -> Tensor:
         """Raw fp32 scores [N] of a batch, with gradients. `hidden`: the same ids already run to `first_layer` or below."""
         scores_N1: Tensor = self.head(self.states(batch, hidden))
         return scores_N1[:, 0]
 
     def states(self, batch: ScoreBatch, hidden: Hidden | None = None) -> Tensor:
-        """What the head sees, fp32 [N, D]: the state of each completion's last token, or the mean over its tokens."""
+        """What the head sees, fp32 [N, D]: the state of each completion's last token, the mean over its tokens, or both."""
         with self.backbone.using(self.adapter):
             if hidden is None:
                 hidden = self.backbone.run_bottom(batch.ids_BT, batch.mask, batch.positions_BT, layer=self.first_layer)
             states_BTD = self.backbone.run_top(hidden, layers=self.layers)
+        last_ND = states_BTD[batch.row_N, batch.stop_N - 1].float()
         if self.readout == "last":
-            return states_BTD[batch.row_N, batch.stop_N - 1].float()
+            return last_ND
+        mean_ND = self.mean(batch, states_BTD)
+        return mean_ND if self.readout == "mean" else torch.cat([last_ND, mean_ND], 1)
+
+    @staticmethod
+    def mean(batch: ScoreBatch, states_BTD: Tensor) -> Tensor:
+        """Mean [N, D] over each completion's tokens, fp32."""
         length_N = batch.stop_N - batch.start_N
         owner_M = torch.arange(len(length_N), device=length_N.device).repeat_interleave(length_N)
         within_M = torch.arange(len(owner_M), device=length_N.device) - (length_N.cumsum(0) - length_N)[owner_M]

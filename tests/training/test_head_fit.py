@@ -17,7 +17,7 @@ from training.head_fit import fit_head, pair_gaps
 from training.losses import ranking_loss
 from training.records import RankingRow
 from training.reward_model import load_reward
-from training.reward_scoring import RewardModel, new_head
+from training.reward_scoring import RewardModel, head_width, new_head
 from training.session import main
 
 CPU = torch.device("cpu")
@@ -35,11 +35,13 @@ def rows_of(count: int) -> list[RankingRow]:
     ]
 
 
-@pytest.mark.parametrize("options", [{}, {"weighting": "pair"}, {"label_smoothing": 0.2}, {"readout": "mean"}])
+@pytest.mark.parametrize(
+    "options", [{}, {"weighting": "pair"}, {"label_smoothing": 0.2}, {"readout": "mean"}, {"readout": "both"}]
+)
 def test_no_step_away_from_the_fitted_head_lowers_the_loss(tiny_dir: Path, options: dict[str, Any]) -> None:
     backbone = load_backbone(tiny_dir, device=CPU, dtype=torch.float32)
     config = RewardConfig(epochs=0, head_l2=0.05, **options)
-    model = RewardModel(backbone, new_head(backbone.hidden_size, CPU), config.readout)
+    model = RewardModel(backbone, new_head(head_width(backbone.hidden_size, config.readout), CPU), config.readout)
     rows = rows_of(6)
     losses: list[float] = []
     fit_head(model, rows, config, lambda _, loss: losses.append(loss))

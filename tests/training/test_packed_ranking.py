@@ -56,7 +56,7 @@ def flex_gradients(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch._dynamo.reset()
 
 
-@pytest.mark.parametrize("readout", ["last", "mean"])
+@pytest.mark.parametrize("readout", ["last", "mean", "both"])
 def test_a_packed_row_has_the_loss_and_gradient_of_its_pairs(backbone: Backbone, readout: str) -> None:
     model, weights = reward_model(backbone, readout)
     draw = random.Random(7)

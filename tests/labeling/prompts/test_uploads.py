@@ -96,6 +96,19 @@ def test_one_bad_line_keeps_all_out_and_is_named(client: Client, admin: Membersh
     assert "Nothing was imported" in page and "601" in page
 
 
+def test_who_may_only_read_an_import_finds_no_way_to_start_one(client: Client, admin: Membership) -> None:
+    batch = queued(admin, [{"prompt": "Why?"}])
+    uploads.run_import(batch.pk)
+    report, start = (
+        reverse("prompt-import-report", args=[admin.project.slug, batch.pk]),
+        reverse("prompts-import", args=[admin.project.slug]),
+    )
+    for member, offered in ((admin, True), (MembershipFactory(project=admin.project, role=Role.ENGINEER), False)):
+        client.force_login(member.user)
+        page = client.get(report)
+        assert (page.status_code, f'href="{start}"' in page.content.decode()) == (200, offered)
+
+
 def test_a_second_worker_leaves_a_running_import_alone(admin: Membership) -> None:
     batch = queued(admin, [{"prompt": "Why?"}])
     with psycopg.connect(**connection.get_connection_params()) as other, other.transaction():

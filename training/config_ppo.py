@@ -171,8 +171,8 @@ class PpoConfig(TrainConfig):
             raise ConfigError("inputs.reward", "a ppo run needs a checkpoint as reward, or the setting 'reward'")
         if self.reward and self.value_model == "adapter":
             raise ConfigError("value_model", "an adapter starts from inputs.reward: use head with a function")
-        mixed = {"documents", "demonstrations"} & set(data)
+        mixed = sorted({"data.documents", "data.demonstrations"} & {f"data.{kind}" for kind in data})
         if self.ptx_coef and not mixed:
             raise ConfigError("ptx_coef", "needs data.documents or data.demonstrations to learn from; or use 0")
         if mixed and not self.ptx_coef:
-            raise ConfigError("ptx_coef", f"must be above 0 when data.{min(mixed)} is given (27.8 in InstructGPT)")
+            raise ConfigError("ptx_coef", f"must be above 0 when {mixed[0]} is given (27.8 in InstructGPT)")

@@ -66,7 +66,8 @@ def find(request: Request, public_id: UUID, scope: str) -> Checkpoint:
         raise NotFound(_("There is no such checkpoint."))
     if Role(place.role) not in ROLES_OF_SCOPE[scope]:
         raise NotAllowed(
-            _("Your role in this project (%(role)s) may not use %(scope)s.") % {"role": place.role, "scope": scope}
+            _("Your role in this project (%(role)s) may not use %(scope)s.")
+            % {"role": place.get_role_display().lower(), "scope": scope}
         )
     return found
 

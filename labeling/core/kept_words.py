@@ -37,8 +37,15 @@ def told(text: str) -> str:
     for sentence, pattern in patterns():
         if match := pattern.fullmatch(first):
             filled = {name: told(value) for name, value in match.groupdict().items()}
+            if is_frame(sentence) and filled == match.groupdict():
+                continue  # any text may have this shape: nothing in it is known, so it is none of ours
             return translation.gettext(sentence) % filled + line_end + rest
     return "; ".join(told(part) for part in first.split("; ")) + line_end + rest if "; " in first else text
+
+
+def is_frame(sentence: str) -> bool:
+    """Whether a sentence has no words of its own, such as `%(setting)s: %(problem)s.`."""
+    return not re.search(r"\w", PLACEHOLDER.sub("", sentence))
 
 
 @cache

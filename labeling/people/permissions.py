@@ -60,7 +60,8 @@ class Scoped(BasePermission):
             raise NotFound(_("There is no such project."))
         if place.role not in roles:
             raise NotAllowed(
-                _("Your role in this project (%(role)s) may not use %(scope)s.") % {"role": place.role, "scope": scope}
+                _("Your role in this project (%(role)s) may not use %(scope)s.")
+                % {"role": place.get_role_display().lower(), "scope": scope}
             )
         request.project, request.membership = place.project, place  # type: ignore[attr-defined]
         return True

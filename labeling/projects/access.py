@@ -60,6 +60,9 @@ def project_for_api(request: Request, slug: str, *roles: str) -> Project:
     if roles and place.role not in {*roles, Role.ADMIN}:
         raise NotAllowed(
             _("Your role in this project (%(role)s) may not do this; it is for: %(roles)s.")
-            % {"role": place.role, "roles": ", ".join(roles)}
+            % {
+                "role": place.get_role_display().lower(),
+                "roles": ", ".join(str(Role(role).label).lower() for role in roles),
+            }
         )
     return place.project

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from labeling.core import audit
+from labeling.core.choices import offered
 from labeling.core.errors import BadInput, Conflict, NotAllowed, NotFound
 from labeling.people.models import Role, User
 from labeling.projects.models import Invitation, Membership, Project
@@ -43,7 +44,7 @@ def invite(*, project: Project, email: str, role: str, by: User) -> tuple[Invita
         raise BadInput(_("That is no e-mail address; it looks like name@example.org."), field="email") from problem
     if role not in Role.values:
         raise BadInput(
-            _("There is no role %(role)s; choose from %(values)s.") % {"role": role, "values": ", ".join(Role.values)},
+            _("There is no role %(role)s; choose from %(values)s.") % {"role": role, "values": offered(Role)},
             field="role",
         )
     if Membership.objects.filter(project=project, user__email__iexact=email).exists():

@@ -12,6 +12,7 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
 from labeling.core import audit, transitions
+from labeling.core.choices import offered
 from labeling.core.errors import BadInput, Conflict, NotAllowed, WrongState
 from labeling.people.models import Role, User
 from labeling.projects import selectors
@@ -121,13 +122,13 @@ def add_member(*, project: Project, user: User, role: str, by: User | None, stat
     """Put an existing person into the project; Conflict when they are in it already."""
     if role not in Role.values:
         raise BadInput(
-            _("There is no role %(role)s; choose from %(values)s.") % {"role": role, "values": ", ".join(Role.values)},
+            _("There is no role %(role)s; choose from %(values)s.") % {"role": role, "values": offered(Role)},
             field="role",
         )
     if state not in Membership.State.values:
         raise BadInput(
             _("There is no state %(state)s; choose from %(values)s.")
-            % {"state": state, "values": ", ".join(Membership.State.values)},
+            % {"state": state, "values": offered(Membership.State)},
             field="state",
         )
     place, fresh = Membership.objects.get_or_create(project=project, user=user, defaults={"role": role, "state": state})
@@ -156,7 +157,7 @@ def change_role(*, membership: Membership, role: str, by: User) -> Membership:
     """Give a member another role; the project keeps at least one admin."""
     if role not in Role.values:
         raise BadInput(
-            _("There is no role %(role)s; choose from %(values)s.") % {"role": role, "values": ", ".join(Role.values)},
+            _("There is no role %(role)s; choose from %(values)s.") % {"role": role, "values": offered(Role)},
             field="role",
         )
     place = Membership.objects.select_for_update(of=("self",)).select_related("user", "project").get(pk=membership.pk)

@@ -40,8 +40,8 @@ REFUSALS = (
     kept("Snapshot “%(free)s”: %(detail)s"),
     kept("These rules leave no row: loosen them, or wait until there is accepted work. Left out: %(excluded)s."),
     kept("Every group has completions that name their model: nothing is left to compare."),
-    kept("A %(stage)s run needs a snapshot of %(needed)s: choose one."),
-    kept("A %(stage)s run needs a snapshot of %(kind)s: freeze one, or choose one."),
+    kept("This %(stage)s run needs a snapshot of %(needed)s: choose one."),
+    kept("This %(stage)s run needs a snapshot of %(kind)s: freeze one, or choose one."),
     kept("%(name)s has no rows."),
     kept("%(name)s is retired: bring it back, or choose another."),
 )

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from labeling.core.errors import LoopError
+from labeling.core.kept_words import told
 from labeling.people.models import Role
 from labeling.people.requests import SignedInRequest
 from labeling.projects.access import ProjectRequest, member
@@ -136,7 +137,11 @@ def blame(form: SettingsForm, problem: LoopError) -> None:
     """Put an error beside the field it names."""
     field = problem.field.removeprefix("plan.")
     known = field if field in form.fields else "stages" if problem.field else None
-    form.add_error(known, f"{problem.field}: {problem.detail}" if known == "stages" else problem.detail)
+    if known == "stages":  # `ppo.updates: …`, which says the setting once
+        detail = problem.detail.removeprefix(f"{field.rpartition('.')[2]}: ")
+        form.add_error(known, told(f"{problem.field}: {detail}"))
+    else:
+        form.add_error(known, told(problem.detail))
 
 
 # ---------------------------------------------------------------- buttons
@@ -152,7 +157,7 @@ def button(act: Callable[[Round, Any], str]) -> Callable[..., HttpResponse]:
         try:
             messages.success(request, act(loop_round, request.user))
         except LoopError as problem:
-            messages.error(request, problem.detail)
+            messages.error(request, told(problem.detail))
         return redirect("round", slug, number)
 
     return view

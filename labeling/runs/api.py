@@ -95,7 +95,8 @@ def find(request: Request, run_id: UUID, scope: str) -> Run:
         raise NotFound(_("There is no such run."))
     if Role(place.role) not in ROLES_OF_SCOPE[scope]:
         raise NotAllowed(
-            _("Your role in this project (%(role)s) may not use %(scope)s.") % {"role": place.role, "scope": scope}
+            _("Your role in this project (%(role)s) may not use %(scope)s.")
+            % {"role": place.get_role_display().lower(), "scope": scope}
         )
     return run
 

@@ -1,6 +1,29 @@
 """Words of runs that rows keep: what a run waits for, and how it ended."""
 
 from labeling.core.kept_words import kept
+from labeling.runs import kept_settings as kept_settings  # known wherever these are
+
+# what stages, roles of checkpoints and kinds of records are called within a sentence
+STAGES = {
+    "pretrain": kept("pretraining"),
+    "sft": kept("supervised fine-tuning"),
+    "sample": kept("sampling"),
+    "reward": kept("reward model"),
+    "ppo": kept("PPO"),
+    "evaluate": kept("evaluation"),
+}
+ROLES = {
+    "policy": kept("policy"),
+    "reference": kept("reference"),
+    "reward": kept("reward model"),
+    "gold": kept("gold reward model"),
+}
+RECORDS = {
+    "demonstrations": kept("demonstrations"),
+    "rankings": kept("rankings"),
+    "prompts": kept("prompts"),
+    "documents": kept("documents"),
+}
 
 # what it waits for
 FILES_NOT_WRITTEN = kept("Waits until the files of snapshot %(name)s are written.")

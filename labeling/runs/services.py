@@ -16,6 +16,8 @@ from labeling.core.errors import BadInput, WrongState
 from labeling.datasets.models import Snapshot
 from labeling.people.models import User
 from labeling.projects.models import Project
+from labeling.runs.kept_settings import REFUSED
+from labeling.runs.kept_words import RECORDS, ROLES, STAGES
 from labeling.runs.models import Run, RunData, RunInput
 from training.configs import ConfigError, config_for
 from training.contracts import NEEDS, Kind
@@ -110,7 +112,12 @@ def checked_config(stage: Kind, config: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return config_for(stage, dict(config)).to_dict()
     except ConfigError as problem:
-        raise BadInput(f"{problem.field}: {problem.problem}.", field=f"config.{problem.field}") from None
+        raise BadInput(refusal(problem), field=f"config.{problem.field}") from None
+
+
+def refusal(problem: ConfigError) -> str:
+    """What a stage refused, in English for programs; a page tells it in the reader's language."""
+    return REFUSED % {"setting": problem.field, "problem": problem.problem}
 
 
 def check_name_and_seed(name: str, seed: int) -> None:
@@ -129,39 +136,44 @@ def check_inputs(project: Project, stage: Kind, inputs: Mapping[str, Sequence[Ch
     for role, optional in allowed.items():
         if not optional and not inputs.get(role):
             raise BadInput(
-                _("A %(stage)s run needs a checkpoint as %(role)s: choose one.") % {"stage": stage, "role": role},
+                _("This %(stage)s run needs a checkpoint as %(role)s: choose one.")
+                % {"stage": _(STAGES[stage]), "role": _(ROLES[role])},
                 field=f"inputs.{role}",
             )
     for role, rows in inputs.items():
         where = f"inputs.{role}"
         if role not in allowed:
-            named = ", ".join(allowed) or "none"
+            named = ", ".join(allowed) or _("none")
             raise BadInput(
-                _("A %(stage)s run reads no %(role)s (its inputs: %(named)s); leave it out.")
-                % {"stage": stage, "role": role, "named": named},
+                _("This %(stage)s run reads no %(role)s (its inputs: %(named)s); leave it out.")
+                % {"stage": _(STAGES[stage]), "role": role, "named": named},
                 field=where,
             )
         if len(rows) > 1 and not (role == "policy" and stage in MANY_POLICIES):
             raise BadInput(
-                _("A %(stage)s run reads one checkpoint as %(role)s, not %(rows)s.")
-                % {"stage": stage, "role": role, "rows": len(rows)},
+                _("This %(stage)s run reads one checkpoint as %(role)s, not %(rows)s.")
+                % {"stage": _(STAGES[stage]), "role": _(ROLES[role]), "rows": len(rows)},
                 field=where,
             )
         if len({row.pk for row in rows}) < len(rows):
-            raise BadInput(_("The same checkpoint is named twice as %(role)s.") % {"role": role}, field=where)
+            raise BadInput(_("The same checkpoint is named twice as %(role)s.") % {"role": _(ROLES[role])}, field=where)
         for row in rows:
-            if row.project_id != project.pk:
-                raise BadInput(_("%(name)s belongs to another project.") % {"name": row.name}, field=where)
-            if row.state == Checkpoint.State.RETIRED:
-                raise BadInput(
-                    _("%(name)s is retired: bring it back, or choose another.") % {"name": row.name}, field=where
-                )
-            if row.kind not in ROLE_KINDS[role]:
-                raise BadInput(
-                    _("%(name)s is a %(state)s and cannot be the %(role)s.")
-                    % {"name": row.name, "state": row.get_kind_display().lower(), "role": role},
-                    field=where,
-                )
+            check_checkpoint(project, role, row)
+
+
+def check_checkpoint(project: Project, role: str, row: Checkpoint) -> None:
+    """Of this project, not retired, and of a kind that can take the role."""
+    where = f"inputs.{role}"
+    if row.project_id != project.pk:
+        raise BadInput(_("%(name)s belongs to another project.") % {"name": row.name}, field=where)
+    if row.state == Checkpoint.State.RETIRED:
+        raise BadInput(_("%(name)s is retired: bring it back, or choose another.") % {"name": row.name}, field=where)
+    if row.kind not in ROLE_KINDS[role]:
+        raise BadInput(
+            _("%(name)s is a %(state)s and cannot be the %(role)s.")
+            % {"name": row.name, "state": row.get_kind_display().lower(), "role": _(ROLES[role])},
+            field=where,
+        )
 
 
 def check_reads(
@@ -172,42 +184,51 @@ def check_reads(
         config_for(stage, settings).check_reads(set(inputs), {snapshot.kind for snapshot in snapshots})
     except ConfigError as problem:
         field = problem.field if "." in problem.field else f"config.{problem.field}"
-        raise BadInput(f"{problem.field}: {problem.problem}.", field=field) from None
+        raise BadInput(refusal(problem), field=field) from None
 
 
 def check_snapshots(project: Project, stage: Kind, snapshots: Sequence[Snapshot]) -> None:
     """Every kind of data the stage needs, no other, from this project, with rows in it."""
     allowed = {kind.rstrip("?"): kind.endswith("?") for kind in NEEDS[stage].data}
     for snapshot in snapshots:
-        where = f"data.{snapshot.kind}"
-        if snapshot.project_id != project.pk:
-            raise BadInput(_("%(name)s belongs to another project.") % {"name": snapshot.name}, field=where)
-        if snapshot.kind not in allowed:
-            raise BadInput(
-                _("A %(stage)s run reads %(allowed)s, not %(kind)s.")
-                % {"stage": stage, "allowed": ", ".join(allowed), "kind": snapshot.kind},
-                field=where,
-            )
-        if snapshot.state == Snapshot.State.FAILED:
-            raise BadInput(
-                _("The files of %(name)s could not be written: freeze it again.") % {"name": snapshot.name}, field=where
-            )
-        if not snapshot.rows:
-            raise BadInput(_("%(name)s has no rows.") % {"name": snapshot.name}, field=where)
+        check_snapshot(project, stage, snapshot, list(allowed))
     if len({snapshot.pk for snapshot in snapshots}) < len(snapshots):
         raise BadInput(_("The same snapshot is named twice."), field="data")
     present = {snapshot.kind for snapshot in snapshots}
     if allowed and not present:
         needed = [kind for kind, optional in allowed.items() if not optional] or list(allowed)
         raise BadInput(
-            _("A %(stage)s run needs a snapshot of %(needed)s: choose one.")
-            % {"stage": stage, "needed": " or ".join(needed)},
+            _("This %(stage)s run needs a snapshot of %(needed)s: choose one.")
+            % {"stage": _(STAGES[stage]), "needed": _(" or ").join(_(RECORDS[kind]) for kind in needed)},
             field=f"data.{needed[0]}",
         )
     for kind, optional in allowed.items():
         if not optional and kind not in present:
             raise BadInput(
-                _("A %(stage)s run needs a snapshot of %(kind)s: freeze one, or choose one.")
-                % {"stage": stage, "kind": kind},
+                _("This %(stage)s run needs a snapshot of %(kind)s: freeze one, or choose one.")
+                % {"stage": _(STAGES[stage]), "kind": _(RECORDS[kind])},
                 field=f"data.{kind}",
             )
+
+
+def check_snapshot(project: Project, stage: Kind, snapshot: Snapshot, allowed: Sequence[str]) -> None:
+    """Of this project and one of the kinds allowed, with rows in it."""
+    where = f"data.{snapshot.kind}"
+    if snapshot.project_id != project.pk:
+        raise BadInput(_("%(name)s belongs to another project.") % {"name": snapshot.name}, field=where)
+    if snapshot.kind not in allowed:
+        raise BadInput(
+            _("This %(stage)s run reads %(allowed)s, not %(kind)s.")
+            % {
+                "stage": _(STAGES[stage]),
+                "allowed": ", ".join(_(RECORDS[kind]) for kind in allowed),
+                "kind": _(RECORDS[snapshot.kind]),
+            },
+            field=where,
+        )
+    if snapshot.state == Snapshot.State.FAILED:
+        raise BadInput(
+            _("The files of %(name)s could not be written: freeze it again.") % {"name": snapshot.name}, field=where
+        )
+    if not snapshot.rows:
+        raise BadInput(_("%(name)s has no rows.") % {"name": snapshot.name}, field=where)

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from labeling.core.errors import BadInput, WrongState
+from labeling.core.kept_words import told
 from labeling.core.pagination import paginate
 from labeling.people.models import Role
 from labeling.projects.access import ProjectRequest, member
@@ -178,7 +179,7 @@ def try_queue(request: ProjectRequest, form: RunForm) -> Run | None:
             seed=said["seed"],
         )
     except BadInput as problem:
-        form.add_error(problem.field if problem.field in form.fields else None, problem.detail)
+        form.add_error(problem.field if problem.field in form.fields else None, told(problem.detail))
         return None
 
 

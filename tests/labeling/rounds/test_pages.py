@@ -186,7 +186,9 @@ def test_opening_a_round_by_the_form(admin, loop):
     }
     answer = admin.post(url, {**counts, "stages": '{"ppo": {"updates": 0}}'})
     assert answer.status_code == 400
-    assert "ppo.updates" in answer.content.decode()
+    assert answer.context["form"].errors["stages"] == ["ppo.updates: must be from 1 to 1000000, not 0."]
+    chinese = admin.post(url, {**counts, "stages": '{"ppo": {"updates": 0}}'}, headers={"accept-language": "zh-CN"})
+    assert chinese.context["form"].errors["stages"] == ["ppo.updates：必须在 1 到 1000000 之间，而不是 0。"]
     assert "not JSON" in admin.post(url, {**counts, "stages": "{"}).content.decode()
     assert not Round.objects.exists()
     answer = admin.post(url, {**counts, "stages": '{"ppo": {"updates": 5}}'}, follow=True)

@@ -93,6 +93,14 @@ def test_a_refusal_is_told_whole(config: type[config_fields.Config], row: dict[s
         assert told(text) == chinese
 
 
+def test_names_of_data_stay_as_a_spec_has_them() -> None:
+    with pytest.raises(ConfigError) as refused:
+        PpoConfig().check_reads({"reward"}, {"prompts", "documents", "demonstrations"})
+    assert refused.value.problem == "must be above 0 when data.demonstrations is given (27.8 in InstructGPT)"
+    with translation.override("zh-hans"):
+        assert told(refused.value.problem) == "给出 data.demonstrations 时必须大于 0（InstructGPT 为 27.8）"
+
+
 def test_what_only_looks_like_a_refusal_stays() -> None:
     with translation.override("zh-hans"):
         assert told("RuntimeError: CUDA out of memory.") == "RuntimeError: CUDA out of memory."

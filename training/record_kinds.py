@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from training.manifests import ContractError
 
@@ -52,39 +52,34 @@ def _split(row: dict[str, Any], where: str) -> str:
 
 
 @dataclass(frozen=True)
-class PromptRecord:
+class Conversation:
+    """Messages that end with the turn of role `LAST`."""
+
+    LAST: ClassVar[str]
+    id: str
+    messages: list[dict[str, str]]
+    split: str = "train"
+
+    @classmethod
+    def parse(cls, row: dict[str, Any], where: str = "conversation") -> Self:
+        """Build from a JSON object; raises ContractError naming the field."""
+        return cls(
+            _need(row, "id", str, where),
+            check_messages(row.get("messages"), last=cls.LAST, where=where),
+            _split(row, where),
+        )
+
+
+class PromptRecord(Conversation):
     """One prompt: messages ending with the user's turn."""
 
-    id: str
-    messages: list[dict[str, str]]
-    split: str = "train"
-
-    @classmethod
-    def parse(cls, row: dict[str, Any], where: str = "prompt") -> Self:
-        """Build from a JSON object; raises ContractError naming the field."""
-        return cls(
-            _need(row, "id", str, where),
-            check_messages(row.get("messages"), last="user", where=where),
-            _split(row, where),
-        )
+    LAST = "user"
 
 
-@dataclass(frozen=True)
-class DemonstrationRecord:
+class DemonstrationRecord(Conversation):
     """One demonstration: messages ending with the ideal answer."""
 
-    id: str
-    messages: list[dict[str, str]]
-    split: str = "train"
-
-    @classmethod
-    def parse(cls, row: dict[str, Any], where: str = "demonstration") -> Self:
-        """Build from a JSON object; raises ContractError naming the field."""
-        return cls(
-            _need(row, "id", str, where),
-            check_messages(row.get("messages"), last="assistant", where=where),
-            _split(row, where),
-        )
+    LAST = "assistant"
 
 
 @dataclass(frozen=True)
@@ -92,7 +87,7 @@ class RankingRecord:
     """One labeler's ranking of K completions. `ranks[i]` is the place of `completions[i]`: 1 is best, equal places are ties.
 
     `completions` are {"id", "text", "finish_reason"?}; `quality` are 1–7 or None, aligned with them.
-    `margins` (K = 2 only) is the preference strength in reward units (Llama 2, table 27), 0 when not asked.
+    `margin` (K = 2 only) is the preference strength in reward units (Llama 2, table 27), 0 when not asked.
     """
 
     id: str

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.http import QueryDict
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -13,6 +14,7 @@ from labeling.checkpoints import selectors as checkpoints
 from labeling.checkpoints.models import Checkpoint
 from labeling.datasets.models import Snapshot
 from labeling.projects.models import Project
+from labeling.runs.kept_words import ROLES
 from labeling.runs.models import Run
 from labeling.runs.services import LARGEST_SEED, MANY_POLICIES, ROLE_KINDS
 from training.configs import CONFIGS, describe
@@ -20,12 +22,6 @@ from training.contracts import NEEDS, Kind
 
 OFFERED = [kind for kind in Run.Kind if kind != Run.Kind.PRETRAIN]  # no snapshot holds plain text to pretrain on
 SHOWN_SNAPSHOTS = 50
-ROLE_LABELS = {
-    "policy": gettext_lazy("Policy"),
-    "reference": gettext_lazy("Reference"),
-    "reward": gettext_lazy("Reward model"),
-    "gold": gettext_lazy("Gold reward model"),
-}
 ROLE_HELP = {
     ("sft", "policy"): gettext_lazy("What the fine-tuning starts from: usually the base model."),
     ("sample", "policy"): gettext_lazy("One or more: each answers every prompt."),
@@ -94,7 +90,7 @@ class RunForm(forms.Form):
             "queryset": rows,
             "to_field_name": "public_id",
             "required": not role.endswith("?"),
-            "label": ROLE_LABELS[name],
+            "label": capfirst(_(ROLES[name])),
             "help_text": ROLE_HELP.get((self.stage.value, name), ""),
         }
         field: forms.ModelChoiceField[Checkpoint]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from django.utils import translation
 
@@ -69,3 +71,9 @@ def test_every_part_of_a_sentence_is_told() -> None:
 
 def test_every_state_of_a_run_has_a_word() -> None:
     assert {state: str(label).lower() for state, label in Run.State.choices} == rounds.RUN_STATES
+
+
+def test_services_still_refuse_in_the_words_that_rounds_tell() -> None:
+    rooms = Path(kept_words.__file__).parent.parent
+    said = "".join(path.read_text() for path in rooms.rglob("*.py") if path.name != "kept_words.py")
+    assert [sentence for sentence in rounds.REFUSALS if f'_("{sentence}")' not in said] == []

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db.models import Count, Min
 
-from labeling.assignments import kinds
+from labeling.assignments import kinds, selectors
 from labeling.assignments.models import HIDDEN_PRIORITY, Slot
 from labeling.core.clock import db_now
 from labeling.projects.models import Project
@@ -36,22 +36,16 @@ def forecasts(project: Project) -> list[Forecast]:
     """Kinds that have work left. The pace is that of the last seven days, or of the days since the first submission in them."""
     now = db_now()
     since = now - timedelta(days=DAYS)
-    slots = Slot.objects.filter(project=project, priority__gt=HIDDEN_PRIORITY).order_by()
-    done = slots.filter(submitted_at__gte=since).values_list("kind")
-    found = {
-        kind: (number, people, first)
-        for kind, number, people, first in done.annotate(
-            n=Count("*"), people=Count("labeler", distinct=True), first=Min("submitted_at")
-        )
-    }
-    waiting: Counter[str] = Counter()
-    for state in (Slot.State.OPEN, Slot.State.LEASED):  # each reads its own partial index
-        waiting.update(dict(slots.filter(state=state).values_list("kind").annotate(n=Count("*"))))
+    done = Slot.objects.filter(project=project, priority__gt=HIDDEN_PRIORITY, submitted_at__gte=since).order_by()
+    paces: dict[str, list[tuple[int, datetime]]] = defaultdict(list)  # a person each
+    for name, _, number, first in done.values_list("kind", "labeler").annotate(n=Count("*"), first=Min("submitted_at")):
+        paces[name].append((number, first))
+    waiting = selectors.waiting(project)
     told = []
     for kind in kinds.every():
-        left = waiting[kind.name]
-        number, people, first = found.get(kind.name, (0, 0, now))
-        days = max(1.0, (now - first).total_seconds() / 86_400)
-        if left:
-            told.append(Forecast(kind, left, people, number / days))
+        people = paces[kind.name]
+        begin = min((first for _, first in people), default=now)
+        days = max(1.0, (now - begin).total_seconds() / 86_400)
+        if waiting[kind.name]:
+            told.append(Forecast(kind, waiting[kind.name], len(people), sum(number for number, _ in people) / days))
     return told

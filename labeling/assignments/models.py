@@ -141,7 +141,11 @@ class Slot(models.Model):
                 fields=["project", "kind", "-priority", "rnd", "id"], condition=Q(state="open"), name="slot_queue"
             ),
             models.Index(fields=["batch", "state"], name="slot_counts"),
-            models.Index(fields=["project", "submitted_at"], name="slot_pace"),
+            models.Index(
+                fields=["project", "submitted_at"],
+                include=["labeler", "kind", "state", "priority", "active_seconds"],
+                name="slot_pace",
+            ),
             models.Index(fields=["lease_expires_at"], condition=Q(state="leased"), name="slot_leases"),
             models.Index(fields=["labeler", "project", "-submitted_at"], name="slot_history"),
         ]

@@ -128,6 +128,15 @@ def one_batch(*, project: Project, public_id: UUID) -> TaskBatch:
     return batch
 
 
+def waiting(project: Project) -> Counter[str]:
+    """Judgements that are open or under way, by kind; hidden controls are nobody's backlog. Each state reads its own index."""
+    rows = Slot.objects.filter(project=project, priority__gt=HIDDEN_PRIORITY).order_by().values_list("kind")
+    found: Counter[str] = Counter()
+    for state in (Slot.State.OPEN, Slot.State.LEASED):
+        found.update(dict(rows.filter(state=state).annotate(n=Count("*"))))
+    return found
+
+
 def slot_counts(batches: list[TaskBatch]) -> dict[int, Counter[str]]:
     """Slots by state, for each batch."""
     counts: dict[int, Counter[str]] = defaultdict(Counter)

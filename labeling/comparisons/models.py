@@ -166,7 +166,15 @@ class Ranking(models.Model):
                 condition=Q(late=True) | Q(slot__isnull=False), name="only_late_ranking_has_no_slot"
             ),
         ]
-        indexes = [models.Index(fields=["project", "-id"], name="ranking_lists")]
+        indexes = [
+            models.Index(fields=["project", "-id"], name="ranking_lists"),
+            models.Index(
+                fields=["project", "late", "created_at"],
+                condition=Q(supersedes=None),
+                include=["labeler", "active_seconds"],
+                name="ranking_days",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"ranking {self.pk}"

@@ -41,7 +41,15 @@ class Demonstration(models.Model):
             models.CheckConstraint(condition=Q(late=True) | Q(slot__isnull=False), name="only_late_work_has_no_slot"),
             models.CheckConstraint(condition=~Q(text=""), name="a_demonstration_is_not_empty"),
         ]
-        indexes = [models.Index(fields=["project", "-id"], name="demonstration_lists")]
+        indexes = [
+            models.Index(fields=["project", "-id"], name="demonstration_lists"),
+            models.Index(
+                fields=["project", "late", "created_at"],
+                condition=Q(supersedes=None),
+                include=["labeler", "active_seconds"],
+                name="demonstration_days",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"demonstration {self.pk}"

@@ -6,8 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 
-from django.db.models import Count, Q, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import Count, Sum
 
 from labeling.assignments.models import Slot
 from labeling.comparisons.models import Ranking
@@ -69,13 +68,14 @@ def work_of(
     if membership is not None:
         places = places.filter(pk=membership.pk)
     found = {place.user_id: Work(place) for place in places.order_by("user__name", "user__email")}
-    slots = Slot.objects.filter(project=project, labeler__in=found, state=Slot.State.SUBMITTED)
+    slots = Slot.objects.filter(project=project, state=Slot.State.SUBMITTED)
     slots = slots.filter(submitted_at__gte=span[0], submitted_at__lt=span[1]).order_by()
     for labeler, kind, number, seconds in slots.values_list("labeler", "kind").annotate(
         n=Count("*"), seconds=Sum("active_seconds")
     ):
-        found[labeler].kinds[kind] += number
-        found[labeler].active_seconds += seconds
+        if labeler in found:
+            found[labeler].kinds[kind] += number
+            found[labeler].active_seconds += seconds
     for labeler, state, number in review_counts(project, span):
         if labeler in found:
             found[labeler].reviews[state] += number
@@ -88,12 +88,12 @@ def work_of(
 
 def review_counts(project: Project, span: tuple[datetime, datetime]) -> list[tuple[int, str, int]]:
     """(labeler, state, number) of the newest revisions of work submitted in the span; the labeler is whose slot it is."""
-    rows = Review.objects.filter(NEWEST, project=project).annotate(
-        slot_labeler=Coalesce("ranking__slot__labeler", "demonstration__slot__labeler"),
-        sent=Coalesce("ranking__slot__submitted_at", "demonstration__slot__submitted_at"),
-    )
-    rows = rows.filter(Q(sent__gte=span[0]) & Q(sent__lt=span[1])).order_by()
-    return list(rows.values_list("slot_labeler", "state").annotate(n=Count("*")))
+    found = []
+    for work in ("ranking", "demonstration"):
+        begin, end = {f"{work}__slot__submitted_at__gte": span[0]}, {f"{work}__slot__submitted_at__lt": span[1]}
+        rows = Review.objects.filter(NEWEST, project=project, **begin, **end).order_by()
+        found += list(rows.values_list(f"{work}__slot__labeler", "state").annotate(n=Count("*")))
+    return found
 
 
 def late_work(project: Project, span: tuple[datetime, datetime]) -> list[tuple[int, int, int]]:

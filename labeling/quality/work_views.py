@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import messages
@@ -37,16 +39,29 @@ class PeriodForm(FilterForm):
     until = forms.DateField(required=False, label=gettext_lazy("To"), widget=forms.DateInput(attrs={"type": "date"}))
 
 
+def days_asked(request: ProjectRequest) -> PeriodForm:
+    """The days asked for; this month (UTC) unless the address says otherwise, all of them where it leaves them empty."""
+    asked = request.GET.keys() & PeriodForm.base_fields.keys()
+    return PeriodForm(request.GET if asked else {"since": datetime.now(UTC).date().replace(day=1)})
+
+
+def last_month() -> dict[str, date]:
+    """What is usually paid for: its first and its last day (UTC)."""
+    last = datetime.now(UTC).date().replace(day=1) - timedelta(days=1)
+    return {"since": last.replace(day=1), "until": last}
+
+
 @member(Role.ADMIN)
 @require_safe
 def people_work(request: ProjectRequest, slug: str) -> HttpResponse:
     """What everybody did."""
-    form = PeriodForm(request.GET or None)
+    form = days_asked(request)
     rows = work_of(request.project, **form.wanted())
     context = {
         "form": form,
         "rows": rows,
         "hours": sum(row.hours for row in rows),
+        "last_month": urlencode(last_month()),
         "filters": filters_of(request.GET.urlencode()),
     }
     return render(request, "quality/people_work.html", context)
@@ -56,7 +71,7 @@ def people_work(request: ProjectRequest, slug: str) -> HttpResponse:
 @require_POST
 def pay_report(request: ProjectRequest, slug: str) -> StreamingHttpResponse:
     """The same as a CSV file."""
-    return exported(request, "pay report", lines(work_of(request.project, **PeriodForm(request.GET).wanted())))
+    return exported(request, "pay report", lines(work_of(request.project, **days_asked(request).wanted())))
 
 
 def lines(rows: list[Work]) -> Iterator[tuple[object, ...]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -14,7 +13,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from labeling.assignments.models import HIDDEN_PRIORITY, Slot
+from labeling.assignments import selectors as assignments
 from labeling.comparisons.models import Ranking
 from labeling.core.clock import db_now
 from labeling.core.kept_words import told
@@ -132,7 +131,7 @@ def needs(project: Project, loop_round: Round | None) -> list[Need]:
         url = f"{reverse('prompts', args=[slug])}?state=quarantined"
         what = ngettext("prompt in quarantine", "prompts in quarantine", quarantined)
         found.append(Need(quarantined, what, _("They may hold personal data"), url, "warn"))
-    waiting = waiting_slots(project)
+    waiting = assignments.waiting(project)
     for kind, what in (("demonstration", _("demonstrations to write")), ("comparison", _("completions to rank"))):
         if waiting.get(kind):
             active = labelers.count()
@@ -175,20 +174,11 @@ def week(project: Project) -> dict[str, Any]:
     return {"bars": bars, "most": most, "rankings": totals[0], "demonstrations": totals[1]}
 
 
-def waiting_slots(project: Project) -> Counter[str]:
-    """Judgements that are open or under way, by kind; hidden controls are nobody's backlog. Each state reads its own index."""
-    rows = Slot.objects.filter(project=project, priority__gt=HIDDEN_PRIORITY).order_by().values_list("kind")
-    found: Counter[str] = Counter()
-    for state in (Slot.State.OPEN, Slot.State.LEASED):
-        found.update(dict(rows.filter(state=state).annotate(n=Count("*"))))
-    return found
-
-
 def per_day(model: Any, project: Project, since: date) -> dict[date, int]:
     """How many pieces of work were first sent on each day (UTC)."""
     begin = datetime.combine(since, time.min, tzinfo=UTC)
     rows = model.objects.filter(project=project, supersedes=None, created_at__gte=begin)
-    return dict(rows.annotate(day=TruncDate("created_at")).order_by().values_list("day").annotate(n=Count("id")))
+    return dict(rows.annotate(day=TruncDate("created_at")).order_by().values_list("day").annotate(n=Count("*")))
 
 
 def preferences(project: Project) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.db.models import Prefetch, QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -27,7 +28,6 @@ RELATED = (
     "prompts_snapshot",
     "rankings_snapshot",
     "heldout_snapshot",
-    *(f"{stage.field}__output" for stage in RUNNING.values()),
 )
 
 
@@ -52,14 +52,20 @@ class Line:
     standing: leaderboard.Standing | None
 
 
+def with_all(rounds: QuerySet[Round]) -> QuerySet[Round]:
+    """Rounds with all they point at. Runs are read apart: PostgreSQL plans a join of them all for longer than it runs."""
+    runs = Run.objects.select_related("output")
+    return rounds.select_related(*RELATED).prefetch_related(*(Prefetch(one.field, runs) for one in RUNNING.values()))
+
+
 def numbered(*, project: Project, number: int) -> Round | None:
     """One round with all it points at."""
-    return Round.objects.filter(project=project, number=number).select_related(*RELATED).first()
+    return with_all(Round.objects.filter(project=project, number=number)).first()
 
 
 def newest(*, project: Project) -> Round | None:
     """The open round, or the last closed one; None before the first."""
-    return Round.objects.filter(project=project).select_related(*RELATED).first()
+    return with_all(Round.objects.filter(project=project)).first()
 
 
 def run_at_work(loop_round: Round) -> Run | None:
@@ -74,7 +80,7 @@ def standing(loop_round: Round) -> leaderboard.Standing | None:
 
 def history(*, project: Project) -> list[Line]:
     """All rounds, the newest first."""
-    rows = Round.objects.filter(project=project).select_related(*RELATED)
+    rows = with_all(Round.objects.filter(project=project))
     return [
         Line(
             loop_round=row,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from datetime import date, timedelta
+import html
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 from django.test import Client
@@ -91,6 +92,25 @@ def test_the_pay_report_is_a_csv_file(client: Client, project: Project, labeler:
     told = dict(zip(header, row, strict=True))
     assert (told["name"], told["submitted"], told["accepted"], told["active seconds"]) == ("'=Maya", "3", "2", "24")
     assert told["labeler key"] == str(place_of(labeler).labeler_key)
+
+
+def test_hours_are_those_of_this_month_unless_other_days_are_asked_for(
+    client: Client, project: Project, labeler: User, admin: User
+) -> None:
+    work(project, labeler, admin)
+    first = datetime.now(UTC).date().replace(day=1)
+    long_ago = datetime.combine(first - timedelta(days=1), time(12), tzinfo=UTC)
+    Slot.objects.filter(labeler=labeler).update(submitted_at=long_ago)
+    client.force_login(admin)
+    url, report = reverse("people-work", args=[project.slug]), reverse("pay-report", args=[project.slug])
+    page = client.get(url)
+    last = f"since={long_ago.date().replace(day=1)}&amp;until={long_ago.date()}"
+    assert (page.context["rows"], f'value="{first}"' in page.content.decode()) == ([], True)
+    assert last in page.content.decode()
+    assert [row.submitted for row in client.get(f"{url}?{html.unescape(last)}").context["rows"]] == [3]
+    assert [row.submitted for row in client.get(f"{url}?since=&until=").context["rows"]] == [3]
+    lengths = [len(b"".join(client.post(report + days).streaming_content).splitlines()) for days in ("", "?since=")]
+    assert lengths == [1, 2]
 
 
 def test_a_paused_person_reads_why_appeals_and_is_reinstated(

@@ -143,6 +143,15 @@ TEMPLATES = [
 ]
 
 
+# Pages ask for little at a time: starting PostgreSQL's parallel workers or its compiler takes longer than the answer.
+DATABASE_SESSION = {
+    "statement_timeout": env("DB_STATEMENT_TIMEOUT_MS", "30000"),
+    "idle_in_transaction_session_timeout": "60000",
+    "max_parallel_workers_per_gather": "0",
+    "jit": "off",
+}
+
+
 def database(url: str) -> dict[str, object]:
     """A DATABASES entry from postgresql://user:password@host:port/name?option=value."""
     parts = urlsplit(url)
@@ -159,7 +168,7 @@ def database(url: str) -> dict[str, object]:
         "OPTIONS": {
             **dict(parse_qsl(parts.query)),
             "pool": {"min_size": 1, "max_size": int(env("DB_POOL_SIZE", "8")), "timeout": 10},
-            "options": f"-c statement_timeout={env('DB_STATEMENT_TIMEOUT_MS', '30000')} -c idle_in_transaction_session_timeout=60000",
+            "options": " ".join(f"-c {name}={value}" for name, value in DATABASE_SESSION.items()),
         },
     }
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import random
 import subprocess
 import sys
@@ -26,6 +25,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import django
+
+from benchmarks.harness.result import report
 
 if TYPE_CHECKING:
     from labeling.prompts.models import PromptImport
@@ -200,8 +201,7 @@ def main() -> None:
     django.setup()
     with tempfile.TemporaryDirectory(prefix="loop-imports-") as folder:
         found = measure(lines, Path(folder))
-    machine = {"cpus": os.cpu_count(), "load_average": [round(value, 1) for value in os.getloadavg()]}
-    print(json.dumps({"benchmark": "imports", **found, **machine, "python": platform.python_version()}))
+    report({"benchmark": "imports", **found})
 
 
 if __name__ == "__main__":

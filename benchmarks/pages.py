@@ -14,10 +14,8 @@ from __future__ import annotations
 import argparse
 import gzip
 import http.client
-import json
 import math
 import os
-import platform
 import re
 import statistics
 import subprocess
@@ -29,6 +27,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 import django
+
+from benchmarks.harness.result import report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -231,8 +231,8 @@ def measure(port: int, slug: str, times: int, servers: tuple[int, int]) -> dict[
     return {"p95_ms": taken, "median_ms": middle, "cpu_ms": cpu, "css_js_gzip_kb": kilobytes}
 
 
-def report(found: dict[str, dict[str, float]], said: argparse.Namespace, seconds: float) -> dict[str, Any]:
-    """The last line."""
+def findings(found: dict[str, dict[str, float]], said: argparse.Namespace, seconds: float) -> dict[str, Any]:
+    """What the last line says."""
     slowest = max(found["p95_ms"], key=lambda name: found["p95_ms"][name])
     heaviest = max(found["css_js_gzip_kb"], key=lambda name: found["css_js_gzip_kb"][name])
     return {
@@ -250,9 +250,6 @@ def report(found: dict[str, dict[str, float]], said: argparse.Namespace, seconds
         "requests_per_page": said.requests,
         "seeding_seconds": round(seconds, 1),
         "server": "granian, 2 workers, over HTTP on loopback",
-        "cpus": os.cpu_count(),
-        "load_average": [round(value, 1) for value in os.getloadavg()],
-        "python": platform.python_version(),
     }
 
 
@@ -280,7 +277,7 @@ def main() -> None:
     print(f"{said.prompts:,} prompts and {said.tasks:,} tasks in {seconds:.0f} s", flush=True)
     with web_server(said.port) as web:
         found = measure(said.port, project.slug, said.requests, (web, postmaster()))
-    print(json.dumps(report(found, said, seconds)))
+    report(findings(found, said, seconds))
 
 
 if __name__ == "__main__":

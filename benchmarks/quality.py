@@ -13,13 +13,14 @@ right person.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
 from typing import Any
 
 import django
+
+from benchmarks.harness.result import report
 
 
 def step(begin: float, text: str) -> None:
@@ -77,9 +78,9 @@ def main() -> None:
         print(f"{name:>10}: {estimate['value']:.4f} [{estimate['low']:.4f}, {estimate['high']:.4f}]")
     for row in rows:
         if row["findings"]:
-            found = ", ".join(f"{finding['kind']} p={finding['probability']:.1e}" for finding in row["findings"])
-            print(f"  labeler {row['id']} ({names.get(row['id'], 'honest')}): {found}")
-    report = {
+            told = ", ".join(f"{finding['kind']} p={finding['probability']:.1e}" for finding in row["findings"])
+            print(f"  labeler {row['id']} ({names.get(row['id'], 'honest')}): {told}")
+    found = {
         "agreement_in_ci": within(truth.agreement, agreement),
         "alpha_abs_err": round(abs(alpha["value"] - truth.alpha), 4),
         "bad_actors_top": len({row["id"] for row in rows[:3]} & set(week.bad.values())),
@@ -94,9 +95,9 @@ def main() -> None:
         "rankings": whole["rankings"],
         "seconds": round(time.monotonic() - begin, 1),
     }
-    print(json.dumps(report))
-    good = report["agreement_in_ci"] and report["bad_actors_top"] == 3
-    sys.exit(0 if good and report["position_bias_found"] and report["length_bias_found"] else 1)
+    report(found)
+    good = found["agreement_in_ci"] and found["bad_actors_top"] == 3
+    sys.exit(0 if good and found["position_bias_found"] and found["length_bias_found"] else 1)
 
 
 if __name__ == "__main__":

@@ -10,15 +10,15 @@ alternate, so that a busy moment of the machine meets both. `baseline` is the sa
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from benchmarks.harness.result import report
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -56,17 +56,14 @@ def main() -> None:
         parser.error("--rounds must be at least 1")
     taken = measure(rounds)
     medians = {name: statistics.median(values) for name, values in taken.items()}
-    report = {
+    result = {
         "benchmark": "services",
         "rounds": rounds,
         "cold_over_warm": round(medians["cold"] / medians["warm"], 2),
         **{f"{name}_seconds": round(value, 3) for name, value in medians.items()},
         **{f"{name}_fastest_seconds": round(min(values), 3) for name, values in taken.items()},
-        "cpus": os.cpu_count(),
-        "python": platform.python_version(),
-        "system": platform.system(),
     }
-    print(json.dumps(report))
+    report(result)
 
 
 if __name__ == "__main__":

@@ -6,25 +6,32 @@ import importlib
 import json
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
-
-import torch
 
 PACKAGES = ("torch", "transformers", "peft", "trl")
 
 
 def machine() -> dict[str, Any]:
-    """Processor, threads, load and versions; a package that is not installed is left out."""
+    """Processor, load and versions; threads, GPU and training packages where the benchmark used torch."""
     facts: dict[str, Any] = {
         "cpu": cpu_name(),
         "cpus": os.cpu_count(),
-        "threads": torch.get_num_threads(),
         "loadavg": round(os.getloadavg()[0], 2),
+        "system": platform.system(),
         "python": platform.python_version(),
         "date": time.strftime("%Y-%m-%d"),
     }
+    return facts | training_facts() if "torch" in sys.modules else facts
+
+
+def training_facts() -> dict[str, Any]:
+    """Threads, GPU and versions; a package that is not installed is left out."""
+    import torch
+
+    facts: dict[str, Any] = {"threads": torch.get_num_threads()}
     if torch.cuda.is_available():
         facts["gpu"] = torch.cuda.get_device_name()
     for name in PACKAGES:

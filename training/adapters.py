@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -85,14 +85,18 @@ def activate(model: nn.Module, name: str | None) -> None:
         parameter.requires_grad_(needs)
 
 
-def merged_weights(model: nn.Module, name: str) -> dict[str, Tensor]:
-    """The full weight W + (alpha / rank) B A of every map that adapter `name` sits on, by parameter name; W is untouched."""
+def merged_weights(model: nn.Module, name: str, bases: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+    """The full weight W + (alpha / rank) B A of every map that adapter `name` sits on, by parameter name; W is untouched.
+
+    `bases` holds W by these names, wherever it is; without it, it is read from the maps.
+    """
+    found: dict[str, Tensor] = {}
     with torch.no_grad():
-        return {
-            f"{path}.weight": (base := layer.get_base_layer().weight) + layer.get_delta_weight(name).to(base.dtype)
-            for path, layer in lora_layers(model).items()
-            if name in layer.lora_A
-        }
+        for path, layer in lora_layers(model).items():
+            if name in layer.lora_A:
+                base = layer.get_base_layer().weight if bases is None else bases[f"{path}.weight"]
+                found[f"{path}.weight"] = base + layer.get_delta_weight(name).to(base)
+    return found
 
 
 @contextmanager

@@ -130,13 +130,15 @@ class Backbone:
         if config.tuning == "lora":
             found = self.add_adapter(name, config.lora_rank, config.lora_alpha, config.first_adapted_layer)
             self._activate(name)
-            return found
-        if keep_reference:
-            self.reference = copy.deepcopy(self.model)
-        self.full = True
-        self.active = name
-        self.model.float().requires_grad_(True)
-        return sharding.shard(self) if config.shard else dict(self.model.named_parameters())
+        else:
+            if keep_reference:
+                self.reference = copy.deepcopy(self.model)
+            self.full = True
+            self.active = name
+            self.model.float().requires_grad_(True)
+        if config.shard:
+            sharding.shard(self)
+        return dict(self.model.named_parameters()) if self.full else found
 
     @contextmanager
     def using(self, name: str | None) -> Iterator[None]:
@@ -155,16 +157,14 @@ class Backbone:
 
     @contextmanager
     def merged(self, name: str = "policy") -> Iterator[None]:
-        """Inside the block the adapter is folded into the weights, for sampling; afterwards they are as before, bit for bit.
+        """Inside the block weights are whole and the adapter is folded in, for sampling; afterwards they are as before, bit for bit.
 
         A base in 8 or 4 bits stays as small as it is: there the adapter runs beside it.
         """
-        if self.full or self.base_precision != AS_COMPUTED:
-            with self.using(name):
-                yield
-        else:
-            with self.using(None), adapters.merged(self.model, name):
-                yield
+        beside = self.full or self.base_precision != AS_COMPUTED
+        folded = nullcontext() if beside else adapters.merged(self.model, name)
+        with sharding.gathered(self.model), self.using(name if beside else None), folded:
+            yield
 
     # ------------------------------------------------------------ forward
 
@@ -181,12 +181,14 @@ class Backbone:
         layer = (self.first_adapted or 0) if layer is None else layer
         if self.full or not self.splits or layer == 0:
             return Hidden(ids_BT, None, 0, positions, mask)
+        sharding.gather_ends(self.shown)
         with torch.no_grad():
             states = self._layers(self.trunk.embed_tokens(ids_BT), 0, layer, positions, mask)
         return Hidden(ids_BT, states, layer, positions, mask)
 
     def run_top(self, hidden: Hidden, *, layers: int | None = None) -> Tensor:
         """States after the remaining layers (the first `layers` of the model in all; None = every one) and the final norm."""
+        sharding.gather_ends(self.shown)
         with self.precision():
             if not self.splits:
                 if layers not in (None, self.layer_count):
@@ -244,12 +246,12 @@ class Backbone:
     # ------------------------------------------------------------ export
 
     def export_state(self, name: str) -> dict[str, Tensor]:
-        """All weights with adapter `name` folded in, under the names of the plain model, in the compute precision."""
+        """All weights with adapter `name` folded in, by the plain model's names, in the compute precision; spread ones on the first rank only."""
         state = adapters.base_state(self.model)
-        if not self.full:
-            state |= adapters.merged_weights(self.model, name)
         if sharding.is_sharded(self.model):
             state = sharding.for_files(state)
+        if state and not self.full:
+            state |= adapters.merged_weights(self.model, name, state)
         return {
             key: value.detach().to(self.dtype) if value.is_floating_point() else value for key, value in state.items()
         }

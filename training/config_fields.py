@@ -136,7 +136,7 @@ class TrainConfig(Config):
     weight_decay: float = opt(0.0, "AdamW weight decay", low=0.0, high=10.0)
     max_grad_norm: float = opt(1.0, "gradients are clipped to this norm", low=0.0001, high=1e6)
     shard: bool = opt(
-        False, "spread weights and optimiser over the processes (FSDP2); for tuning 'full'", group="machine"
+        False, "spread the weights, and the optimiser's state of them, over the processes (FSDP2)", group="machine"
     )
     micro_tokens: int = opt(
         4096, "padded tokens in one forward pass", low=16, high=100_000_000, unit="tokens", group="machine"
@@ -152,8 +152,10 @@ class TrainConfig(Config):
 
     def validate(self) -> None:
         super().validate()
-        if self.shard and self.tuning != "full":
-            raise ConfigError("shard", "is for tuning 'full'; an adapter is small enough for every process to hold")
+        if self.shard and self.base_precision != AS_COMPUTED:
+            raise ConfigError(
+                "shard", f"cannot spread a base rounded to {self.base_precision}: set base_precision to 'as computed'"
+            )
         if self.base_precision != AS_COMPUTED and self.tuning != "lora":
             raise ConfigError(
                 "base_precision", f"{self.base_precision} is for tuning 'lora': only a frozen base can be rounded"

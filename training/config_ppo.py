@@ -141,10 +141,6 @@ class PpoConfig(TrainConfig):
     def check(self) -> None:
         if self.minibatches > self.rollout_prompts:
             raise ConfigError("minibatches", f"cannot exceed rollout_prompts ({self.rollout_prompts})")
-        if self.shard:
-            raise ConfigError(
-                "shard", "is for sft, pretrain and reward; PPO keeps one trunk on every process: use false"
-            )
         if self.value_model == "adapter" and self.tuning != "lora":
             raise ConfigError("value_model", "an adapter critic needs tuning 'lora'")
         if self.inner_kl_target and self.inner_epochs * self.minibatches == 1:
@@ -157,6 +153,8 @@ class PpoConfig(TrainConfig):
             raise ConfigError("clip_high", f"must be at least clip ({self.clip}), or 0 for the same")
         if 0.0 < self.dual_clip <= 1.0 + max(self.clip, self.clip_high):
             raise ConfigError("dual_clip", "must exceed 1 + clip, or it would undo it; 3 is usual")
+        if self.compile and self.shard:
+            raise ConfigError("compile", "does not apply with shard, whose weights come and go: leave it off")
         if self.compile and self.base_precision != AS_COMPUTED:
             raise ConfigError("compile", f"does not apply when base_precision is '{self.base_precision}': leave it off")
         if self.min_new_tokens > self.max_new_tokens:

@@ -88,8 +88,14 @@ class RewardConfig(TrainConfig):
             raise ConfigError("packed_attention", "does not apply when pack is 'never': use auto")
         if self.head_l2 and self.centre_penalty:
             raise ConfigError("centre_penalty", "does not apply when the head is fitted exactly (head_l2): use 0")
-        if self.shard and (self.seeds > 1 or self.curve_points):
-            raise ConfigError("shard", "is for one training: use 1 for seeds and 0 for curve_points")
+        if self.shard and not self.epochs:
+            raise ConfigError(
+                "shard", "saves nothing when epochs is 0: a trunk that only scores is gathered whole; use false"
+            )
+        if self.shard and self.tuning == "full" and (self.seeds > 1 or self.curve_points):
+            raise ConfigError(
+                "shard", "is for one training when tuning is 'full': use 1 for seeds and 0 for curve_points"
+            )
         if self.curve_points == 1:
             raise ConfigError("curve_points", "one point is no curve: use 0, or 2 and more")
         self._check_members()

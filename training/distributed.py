@@ -11,6 +11,7 @@ model. `sharding.py` spreads the weights themselves (FSDP2). Only the first rank
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 
 T = TypeVar("T")
 BUCKET = 1 << 24  # numbers summed over the ranks at a time
+_meshes: dict[str, Any] = {}  # by kind of device
 
 
 def rank() -> int:
@@ -50,6 +52,21 @@ def joined() -> Iterator[None]:
     dist.init_process_group("cuda:nccl,cpu:gloo" if torch.cuda.is_available() else "gloo")
     yield
     dist.destroy_process_group()  # not after an exception: the others are not there to take leave of
+    for known in _meshes.values():
+        getattr(
+            known, "_pg_registry", {}
+        ).clear()  # torch's caches keep meshes, and so the group's threads, past the end
+    _meshes.clear()
+    gc.collect()
+
+
+def mesh(device_type: str) -> Any:
+    """All ranks in a row, for tensors that are spread over them."""
+    from torch.distributed.device_mesh import init_device_mesh
+
+    if device_type not in _meshes:
+        _meshes[device_type] = init_device_mesh(device_type, (size(),))
+    return _meshes[device_type]
 
 
 # ---------------------------------------------------------------- shares

@@ -10,12 +10,14 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from training import sharding
 from training.backbone import Backbone
 from training.chat import Messages
 from training.configs import ConfigError
@@ -34,6 +36,10 @@ class Judge(Protocol):
         """Standard deviation between the members of an ensemble, mean over what was scored last; None without members."""
         ...
 
+    def at_hand(self) -> AbstractContextManager[None]:
+        """All ranks go in together; inside the block each may ask for scores on its own."""
+        ...
+
     def scores(self, prompts: Sequence[PromptRow], answers: Sequence[Sampled]) -> Tensor:
         """One score per answer; higher is better."""
         ...
@@ -50,6 +56,10 @@ class ModelJudge:
         """In units of the score."""
         return self.reward.spread
 
+    def at_hand(self) -> AbstractContextManager[None]:
+        """With the whole weights on every rank."""
+        return sharding.gathered(self.reward.backbone.model)
+
     def scores(self, prompts: Sequence[PromptRow], answers: Sequence[Sampled]) -> Tensor:
         """(r - bias) / gain."""
         pairs = [(prompt.ids, answer.ids) for prompt, answer in zip(prompts, answers, strict=True)]
@@ -65,6 +75,10 @@ class FunctionJudge:
     backbone: Backbone
     messages: Mapping[str, Messages]  # by prompt id
     spread = None
+
+    def at_hand(self) -> AbstractContextManager[None]:
+        """It always is."""
+        return nullcontext()
 
     def scores(self, prompts: Sequence[PromptRow], answers: Sequence[Sampled]) -> Tensor:
         """What the function returns, checked."""

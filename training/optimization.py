@@ -60,8 +60,13 @@ def optimizer_step(optimizer: torch.optim.Optimizer, step: int, total: int, conf
 
 
 def clip_gradients(weights: Sequence[nn.Parameter], max_norm: float) -> float:
-    """Sum the gradients over the ranks, then scale them together to a norm of at most `max_norm`; return the norm before."""
+    """Sum the gradients over the ranks, then clip them; return the norm before."""
     distributed.sum_gradients(weights)
+    return clip(weights, max_norm)
+
+
+def clip(weights: Sequence[nn.Parameter], max_norm: float) -> float:
+    """Scale gradients that are those of all ranks already together to a norm of at most `max_norm`; return the norm before."""
     kinds = [[one for one in weights if sharding.is_spread(one) is spread] for spread in (False, True)]
     if not kinds[1]:
         return float(nn.utils.clip_grad_norm_(weights, max_norm))

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from training import sharding
 from training.advantages import (
     Moments,
     adapted_kl_coef,
@@ -222,6 +223,8 @@ def load_judge(session: Session, policy: Backbone, messages: dict[str, Messages]
         base_precision=config.base_precision,
     )
     check_same_tokens(policy, reward.backbone, "reward")
+    if config.shard and reward.backbone is not policy:
+        sharding.shard(reward.backbone)
     return ModelJudge(reward)
 
 
@@ -238,6 +241,8 @@ def load_gold(session: Session, policy: Backbone) -> Judge | None:
         base_precision=config.base_precision,
     )
     check_same_tokens(policy, gold.backbone, "gold")
+    if config.shard:
+        sharding.shard(gold.backbone)
     return ModelJudge(gold)
 
 

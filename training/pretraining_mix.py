@@ -5,13 +5,14 @@ Documents count with all their tokens, demonstrations with their answers'. The l
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from training import distributed
+from training import distributed, sharding
 from training.backbone import Backbone
 from training.chat import TokenRow, end_id
 from training.configs import PpoConfig
@@ -67,23 +68,21 @@ def mix_gradient(
     chosen = [mix.train[at] for at in batch_at(step, len(mix.train), config.ptx_rows, seed=seed)]
     loss = accumulate(backbone, arrange(backbone, chosen, "auto"), config.micro_tokens)
     distributed.sum_gradients(weights.values())
-    dot, ppo_square, ptx_square = torch.zeros(3, device=backbone.device).unbind()
-    for name, weight in weights.items():
-        own = torch.zeros_like(weight) if weight.grad is None else weight.grad.mul_(config.ptx_coef)
-        other = before[name]
-        ptx_square = ptx_square + own.square().sum()
-        if other is not None:
-            dot, ppo_square = dot + (own * other).sum(), ppo_square + other.square().sum()
-            own = own.add_(other)
-        weight.grad = own
-    product, ppo_norm, ptx_norm = _norms(dot, ppo_square, ptx_square)
+    own = {name: _scaled(weight, config.ptx_coef) for name, weight in weights.items()}
+    both = [(own[name], other) for name, other in before.items() if other is not None]
+    ptx_norm = math.sqrt(sharding.dot((grad, grad) for grad in own.values()))
+    ppo_norm = math.sqrt(sharding.dot((other, other) for _, other in both))
+    product = sharding.dot(both)
+    for grad, other in both:
+        grad.add_(other)
+    for name, grad in own.items():
+        weights[name].grad = grad
     cosine = product / (ppo_norm * ptx_norm) if ppo_norm * ptx_norm > 0.0 else 0.0
     return {"ptx_loss": loss, "ptx_norm": ptx_norm, "ppo_norm": ppo_norm, "ptx_cosine": cosine}
 
 
-def _norms(dot: Tensor, one: Tensor, other: Tensor) -> tuple[float, float, float]:
-    product, first, second = torch.stack([dot, one.sqrt(), other.sqrt()]).tolist()
-    return product, first, second
+def _scaled(weight: nn.Parameter, factor: float) -> Tensor:
+    return torch.zeros_like(weight) if weight.grad is None else weight.grad.mul_(factor)
 
 
 def held_out_loss(backbone: Backbone, mix: PretrainingMix, micro_tokens: int) -> float | None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from training import distributed
+from training import distributed, sharding
 from training.answers import answer_batch
 from training.backbone import Backbone, Hidden, TokenLogprobs
 from training.batches import RowBatch, micro_batches
@@ -36,6 +36,7 @@ class Micro:
     batch: RowBatch
     hidden: Hidden
     value_hidden: Hidden | None
+    counts: bool = True  # else it is here for the other ranks' sake (see `sharding.evened`)
 
 
 @dataclass
@@ -165,7 +166,8 @@ def judged(judge: Judge, prompts: Sequence[PromptRow], answers: Sequence[Sampled
         return [(one, judge.spread) for one in found]
 
     pairs = list(zip(prompts, answers, strict=True))
-    rows = distributed.in_shares(pairs, [len(prompt.ids) + len(answer.ids) for prompt, answer in pairs], score)
+    with judge.at_hand():
+        rows = distributed.in_shares(pairs, [len(prompt.ids) + len(answer.ids) for prompt, answer in pairs], score)
     spreads = [spread for _, spread in rows if spread is not None]  # each rank's mean, as often as it has answers
     return torch.tensor([one for one, _ in rows]), sum(spreads) / len(rows) if spreads else None
 
@@ -186,21 +188,30 @@ def split(
     lengths = [len(prompt.ids) + len(answer.ids) for prompt, answer in zip(prompts, answers, strict=True)]
     groups = [list(rows[start :: config.minibatches]) for start in range(config.minibatches)]
     own = [[group[at] for at in distributed.share([lengths[row] for row in group])] for group in groups]
-    return [list(micros_of(learner, prompts, answers, group, config)) for group in own]
+    return [
+        list(micros_of(learner, prompts, answers, part, config, filler=group[0]))
+        for group, part in zip(groups, own, strict=True)
+    ]
 
 
 def micros_of(
-    learner: Learner, prompts: Sequence[PromptRow], answers: Sequence[Sampled], rows: Sequence[int], config: PpoConfig
+    learner: Learner,
+    prompts: Sequence[PromptRow],
+    answers: Sequence[Sampled],
+    rows: Sequence[int],
+    config: PpoConfig,
+    *,
+    filler: int = 0,
 ) -> Iterator[Micro]:
-    """The micro-batches of one minibatch."""
+    """The micro-batches of these answers; where weights are spread, as many on every rank: `filler` is an answer to fill up with."""
     policy = learner.policy
     lengths = [len(prompts[row].ids) + len(answers[row].ids) for row in rows]
-    for group in micro_batches(lengths, config.micro_tokens):
-        chosen = [rows[at] for at in group]
+    batches = ([rows[at] for at in group] for group in micro_batches(lengths, config.micro_tokens))
+    for chosen, weight in sharding.evened(batches, lambda: [filler], policy.model):
         batch = answer_batch([prompts[row].ids for row in chosen], [answers[row].ids for row in chosen], policy)
         hidden = policy.run_bottom(batch.ids_BT, layer=config.first_adapted_layer)
         rows_b = torch.tensor(chosen, device=policy.device)
-        yield Micro(rows_b, batch, hidden, learner.critic.run_bottom(batch))
+        yield Micro(rows_b, batch, hidden, learner.critic.run_bottom(batch), counts=weight > 0)
 
 
 def said(policy: Backbone, micro: Micro, config: PpoConfig) -> TokenLogprobs:
@@ -235,11 +246,13 @@ def add_reference(learner: Learner, rollout: Rollout, config: PpoConfig) -> None
 def add_final_values(learner: Learner, rollout: Rollout) -> None:
     """Fill in the critic's value behind the last token of every answer that was cut off."""
     truncated_R = rollout.truncated_R
+    together = sharding.is_sharded(learner.policy.model)  # no rank may leave out a pass
     for micro in rollout.micros:
-        if bool(truncated_R[micro.rows_b].any()):
+        if together or bool(truncated_R[micro.rows_b].any()):
             states_bTD = learner.policy.run_top(micro.hidden)
             values_b = learner.critic.read_final(micro.batch, micro.value_hidden, states_bTD)
-            rollout.final_values_R[micro.rows_b] = torch.where(truncated_R[micro.rows_b], values_b, 0.0)
+            if micro.counts:
+                rollout.final_values_R[micro.rows_b] = torch.where(truncated_R[micro.rows_b], values_b, 0.0)
     rollout.final_values_R = distributed.total(rollout.final_values_R)
 
 
@@ -249,7 +262,9 @@ def take(x_RT: Tensor, rollout: Rollout, micro: Micro) -> Tensor:
 
 
 def place(x_RT: Tensor, rollout: Rollout, micro: Micro, values_N: Tensor) -> None:
-    """The inverse of `take`."""
+    """The inverse of `take`, for micro-batches that count."""
+    if not micro.counts:
+        return
     part_bT = torch.zeros_like(x_RT[micro.rows_b])
     part_bT[rollout.mask_RT[micro.rows_b]] = values_N
     x_RT[micro.rows_b] = part_bT
@@ -260,5 +275,5 @@ def mean_entropy(learner: Learner, rollout: Rollout, config: PpoConfig) -> float
     """Entropy of the policy in nats per answer token."""
     total = torch.zeros((), dtype=torch.float64, device=learner.policy.device)
     for micro in rollout.micros:
-        total += said(learner.policy, micro, config).entropy_N.sum()
+        total += said(learner.policy, micro, config).entropy_N.sum() * micro.counts
     return float(distributed.total(total)) / int(rollout.mask_RT.sum())

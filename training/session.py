@@ -199,6 +199,7 @@ class Session:
             kept = {"stage": extra or {}, "journal": self.journal.position()}
             checkpointing.save_resume_point(self.run_dir, step, weights=weights, optimizer=optimizer, extra=kept)
         if self.should_stop:
+            distributed.wait()  # a rank that leaves early may take the one that writes with it
             raise Interrupted
 
     def check_stop(self, *, alone: bool = False) -> None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from training import distributed
 from training.configs import PpoConfig
 from training.losses import kl_k2, kl_k3, policy_loss, value_loss
-from training.optimization import learning_rate_factor
+from training.optimization import clip, learning_rate_factor
 from training.rollouts import Learner, Micro, Rollout, said, take
 
 Sums = dict[str, float]
@@ -37,11 +37,12 @@ def accumulate(
     `micros` are this rank's; gradient and numbers are those of all ranks.
     """
     zero = torch.zeros((), device=learner.policy.device)
-    tokens = int(distributed.total(zero + sum(int(rollout.learned_RT[micro.rows_b].sum()) for micro in micros)))
+    own = sum(int(rollout.learned_RT[micro.rows_b].sum()) for micro in micros if micro.counts)
+    tokens = int(distributed.total(zero + own))
     sums = dict.fromkeys(SUMMED, zero)
     tops = dict.fromkeys(TOPPED, zero)
     for micro in micros:
-        learned_N = take(rollout.learned_RT, rollout, micro)
+        learned_N = take(rollout.learned_RT, rollout, micro) & micro.counts
         old_N, old_values_N, advantages_N, returns_N = (
             take(x_RT, rollout, micro) for x_RT in (rollout.logprobs_RT, rollout.values_RT, advantages_RT, returns_RT)
         )
@@ -83,7 +84,7 @@ def optimizer_step(learner: Learner, step: int, config: PpoConfig) -> Sums:
     for group in learner.optimizer.param_groups:
         group["lr"] = group["peak"] * factor
     policy_norm, critic_norm = (
-        float(nn.utils.clip_grad_norm_(list(weights.values()), config.max_grad_norm))
+        clip(list(weights.values()), config.max_grad_norm)
         for weights in (learner.policy_weights, learner.critic_weights)
     )
     learner.optimizer.step()

@@ -19,7 +19,7 @@ SENTENCES = (
     kept("there is no '%(name)s'; there are %(names)s"),
     kept("cannot exceed max_new_tokens (%(most)s)"),
     # of what changes weights
-    kept("is for tuning 'full'; an adapter is small enough for every process to hold"),
+    kept("cannot spread a base rounded to %(precision)s: set base_precision to 'as computed'"),
     kept("%(precision)s is for tuning 'lora': only a frozen base can be rounded"),
     kept("does not apply when tuning is 'full': leave it at %(default)s"),
     kept("must divide hidden (%(hidden)s)"),
@@ -33,7 +33,8 @@ SENTENCES = (
     kept("must be above 0 when epochs is 0: otherwise nothing is learned"),
     kept("does not apply when pack is 'never': use auto"),
     kept("does not apply when the head is fitted exactly (head_l2): use 0"),
-    kept("is for one training: use 1 for seeds and 0 for curve_points"),
+    kept("saves nothing when epochs is 0: a trunk that only scores is gathered whole; use false"),
+    kept("is for one training when tuning is 'full': use 1 for seeds and 0 for curve_points"),
     kept("one point is no curve: use 0, or 2 and more"),
     kept("cannot exceed seeds (%(seeds)s): set seeds to %(members)s or more"),
     kept(
@@ -47,13 +48,13 @@ SENTENCES = (
     kept("must be a plain folder name of letters, digits, '.', '_' and '-'"),
     # of PPO
     kept("cannot exceed rollout_prompts (%(most)s)"),
-    kept("is for sft, pretrain and reward; PPO keeps one trunk on every process: use false"),
     kept("an adapter critic needs tuning 'lora'"),
     kept("needs inner_epochs or minibatches above 1: one step cannot end early"),
     kept("has no effect with whiten_scores, which sets the scale anew: use one"),
     kept("needs rollout_prompts of at least %(least)s"),
     kept("must be at least clip (%(clip)s), or 0 for the same"),
     kept("must exceed 1 + clip, or it would undo it; 3 is usual"),
+    kept("does not apply with shard, whose weights come and go: leave it off"),
     kept("does not apply when base_precision is '%(precision)s': leave it off"),
     kept("replaces inputs.reward: give one of the two"),
     kept("a ppo run needs a checkpoint as reward, or the setting 'reward'"),

@@ -1,6 +1,7 @@
-"""The gradient of one step of a stage, on as many processes as torchrun has started; the first writes it to a file.
+"""Stages on two processes, one after the other in the same two, since each start costs seconds.
 
-torchrun --nproc-per-node 2 -m tests.training.ranks MODEL FILE
+torchrun --nproc-per-node 2 -m tests.training.ranks gradients MODEL FOLDER     (of one step, into files)
+torchrun --nproc-per-node 2 -m tests.training.ranks runs RUN_DIR …             (each stopped after a step, and gone on with)
 """
 
 import sys
@@ -10,25 +11,26 @@ import torch
 from safetensors.torch import save_file
 
 from tests.training.run_directories import demonstrations, rankings
-from training import distributed, ppo, ranking_steps, sharding, surrogate
+from training import distributed, logprobs, ppo, ranking_steps, reward, sft, sharding, surrogate
 from training.backbone import load_backbone
 from training.configs import PpoConfig, RewardConfig, SftConfig
-from training.contracts import DemonstrationRecord, RankingRecord
+from training.contracts import EXIT_INTERRUPTED, EXIT_OK, DemonstrationRecord, RankingRecord, RunSpec
 from training.critic import build_critic
-from training.judges import FunctionJudge
+from training.judges import FunctionJudge, ModelJudge
 from training.language_loss import accumulate, arrange, mean_loss
 from training.optimization import clip_gradients
+from training.pretraining_mix import PretrainingMix, mix_gradient
 from training.records import PromptRow, demonstration_rows, ranking_rows
 from training.reward_scoring import RewardModel, new_head
 from training.rollouts import Learner, collect, deal, mean_entropy
+from training.session import Session, main
 
 CPU = {"device": torch.device("cpu"), "dtype": torch.float32}
 
 
 def gradients(model: Path, **tuning: object) -> dict[str, torch.Tensor]:
-    """Losses, gradient norms and gradients of SFT, of the reward model and (not sharded) of PPO, in small micro-batches."""
-    ppo_too = {} if tuning.get("shard") else of_ppo(model, **tuning)
-    found = {**of_sft(model, **tuning), **of_reward(model, **tuning), **ppo_too}
+    """Losses, gradient norms and gradients of SFT, of the reward model and of PPO, in small micro-batches."""
+    found = {**of_sft(model, **tuning), **of_reward(model, **tuning), **of_ppo(model, **tuning)}
     return {name: x if isinstance(x, torch.Tensor) else torch.tensor(float(x)) for name, x in found.items()}
 
 
@@ -64,30 +66,45 @@ def stir(weights, *, everything=False):
             if "lora_B" in name:
                 weight.normal_(std=0.1)
             elif everything:
-                weight.add_(torch.randn_like(weight), alpha=0.01)
+                weight.add_(sharding.like(torch.randn(weight.shape), weight), alpha=0.01)
 
 
 def of_ppo(model, **tuning):
-    """One rollout and the gradient of its one minibatch, by a policy that has left its reference."""
-    config = PpoConfig(rollout_prompts=5, max_new_tokens=8, micro_tokens=60, truncated="bootstrap", **tuning)
+    """One rollout and the gradient of its one minibatch and of some text, by a policy that has left its reference.
+
+    Adapters: policy, reward and critic on the upper layer of one trunk. Full: a function and a head.
+    """
+    full = tuning.get("tuning") == "full"
+    some = {} if full else {"value_model": "adapter", "first_adapted_layer": 1}
+    config = PpoConfig(
+        rollout_prompts=5, max_new_tokens=8, micro_tokens=60, truncated="bootstrap", ptx_coef=2.0, **some, **tuning
+    )
     policy = load_backbone(model, **CPU)
     torch.manual_seed(0)
+    judge = FunctionJudge("lengths", lambda _prompts, texts: [float(len(text)) for text in texts], policy, Asked())
+    if not full:
+        stir(policy.add_adapter("reward", 4, 8.0, 1))
+        judge = ModelJudge(RewardModel(policy, new_head(policy.hidden_size, policy.device), "last", "reward", 1))
     policy_weights = policy.tune(config, keep_reference=True)
     stir(policy_weights, everything=True)
-    critic = build_critic(config, policy, None)
-    torch.nn.init.normal_(critic.head.weight, std=0.05)
-    judge = FunctionJudge("lengths", lambda _prompts, texts: [float(len(text)) for text in texts], policy, Asked())
+    critic = build_critic(config, policy, None if full else judge.reward)
+    if full:
+        torch.nn.init.normal_(critic.head.weight, std=0.05)
     optimizer = torch.optim.SGD([*policy_weights.values(), *critic.head_weights.values()], lr=0.0)
-    learner = Learner(policy, judge, critic, optimizer, policy_weights, critic.head_weights)
+    critic_weights = {**critic.adapter_weights, **critic.head_weights}
+    learner = Learner(policy, judge, critic, optimizer, policy_weights, critic_weights)
     prompts = [PromptRow(f"p{at}", list(range(5 + at, 12 + 2 * at))) for at in range(5)]
     rollout = collect(learner, deal(prompts, 1, size=5, seed=0), config)
     advantages, returns = ppo.advantages_and_returns(rollout, config, 0.1)
     sums = surrogate.accumulate(learner, rollout, rollout.minibatches[0], advantages, returns, config)
+    records = [DemonstrationRecord.parse(row) for row in demonstrations(5)]
+    mix = PretrainingMix(demonstration_rows(records, policy.tokenizer, 512), [])
+    sums |= mix_gradient(policy, policy_weights, mix, config, step=1, seed=0)
     sums["entropy_again"] = mean_entropy(learner, rollout, config)
     facts = ppo.describe(rollout, ppo.used_scores(rollout, config), 0.1)
     numbers = {f"ppo.{name}": number for name, number in (sums | facts).items()} | {"ppo.advantages": advantages}
-    grads = {f"ppo.{name}.grad": w.grad.clone() for name, w in {**policy_weights, **critic.head_weights}.items()}
-    return numbers | grads
+    named = [*policy_weights.items(), *((f"value.{name}", weight) for name, weight in critic_weights.items())]
+    return numbers | {f"ppo.{name}.grad": sharding.whole(weight.grad) for name, weight in named}
 
 
 class Asked(dict):
@@ -103,14 +120,44 @@ def finished(stage, weights):
     return {f"{stage}.norm": norm, **grads}
 
 
+def write_gradients(model, folder):
+    logprobs.CHUNK_ELEMENTS = 8 * 512  # the output layer in several parts, on one rank more than on the other
+    for name, tuning in {
+        "lora": {},
+        "full": {"tuning": "full"},
+        "lora.spread": {"shard": True},
+        "full.spread": {"tuning": "full", "shard": True},
+    }.items():
+        results = gradients(Path(model), **tuning)
+        if distributed.is_first():
+            save_file(results, Path(folder) / f"{name}.safetensors")
+
+
+def run(folder):
+    """Only the second process is told to stop."""
+    train = {"ppo": ppo, "reward": reward, "sft": sft}[RunSpec.read(Path(folder)).kind].train
+    end_step = Session.end_step
+
+    def told(session, step, **kept):
+        session.should_stop = distributed.rank() == 1
+        end_step(session, step, **kept)
+
+    Session.end_step = told
+    assert main(train, [folder]) == EXIT_INTERRUPTED
+    Session.end_step = end_step
+    assert [path.name for path in (Path(folder) / "checkpoints").iterdir()] == ["step-000001"]
+    assert main(train, [folder]) == EXIT_OK
+
+
 if __name__ == "__main__":
     with distributed.joined():
         assert distributed.size() == 2
-        for name, tuning in {
-            "lora": {},
-            "full": {"tuning": "full"},
-            "shard": {"tuning": "full", "shard": True},
-        }.items():
-            results = gradients(Path(sys.argv[1]), **tuning)
-            if distributed.is_first():
-                save_file(results, Path(sys.argv[2]) / f"{name}.safetensors")
+        if sys.argv[1] == "gradients":
+            write_gradients(*sys.argv[2:])
+        else:
+            for folder in sys.argv[2:]:
+                run(folder)
+    threads = [task.joinpath("comm").read_text().strip() for task in Path("/proc/self/task").iterdir()]
+    assert not [
+        name for name in threads if "gloo" in name
+    ]  # they could outlive the interpreter, and end the process badly

@@ -15,8 +15,8 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
 from tests.training.ranks import gradients
-from tests.training.run_directories import TOPICS, demonstrations, lines, make_run, numbers, user
-from training import distributed, launch, ppo, sample, sft
+from tests.training.run_directories import TOPICS, demonstrations, lines, make_run, numbers, rankings, user
+from training import distributed, launch, ppo, reward, sample, sft
 from training.configs import ConfigError, SftConfig, config_for
 from training.contracts import EXIT_BAD_SPEC, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, Kind, Result, verify_manifest
 from training.session import main
@@ -24,14 +24,17 @@ from training.session import main
 NOUGHT = ("ppo.policy_loss", "ppo.approx_kl", "ppo.approx_kl_k3", "ppo.drift")  # at a ratio of 1 only rounding is left
 
 
-def test_gradients_of_two_processes_are_those_of_one(tiny_dir: Path, tmp_path: Path) -> None:
+def two_processes(work: str, *paths: Path) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command += ["-m", "tests.training.ranks", str(tiny_dir), str(tmp_path)]
+    command += ["-m", "tests.training.ranks", work, *map(str, paths)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_gradients_of_two_processes_are_those_of_one(tiny_dir: Path, tmp_path: Path) -> None:
+    two_processes("gradients", tiny_dir, tmp_path)
     lora, full = gradients(tiny_dir), gradients(tiny_dir, tuning="full")
-    split = {name: value for name, value in full.items() if not name.startswith("ppo.")}
-    for kind, expected in (("lora", lora), ("full", full), ("shard", split)):
+    for kind, expected in (("lora", lora), ("lora.spread", lora), ("full", full), ("full.spread", full)):
         found = load_file(tmp_path / f"{kind}.safetensors")
         assert set(found) == set(expected)
         for name, value in expected.items():
@@ -104,30 +107,77 @@ def test_two_processes_sample_what_one_samples(tiny_dir: Path, tmp_path: Path) -
     assert Result.read(many).metrics["completions"] == 20
 
 
-def test_two_processes_improve_a_whole_policy_as_one_does(tiny_dir: Path, reward_dir: Path, tmp_path: Path) -> None:
-    def prepare(name: str) -> Path:
-        prompts = [{"id": f"p{at}", "messages": [user(f"Tell me about {topic}.")]} for at, topic in enumerate(TOPICS)]
-        config = {"tuning": "full", "updates": 2, "rollout_prompts": 6, "minibatches": 2, "inner_epochs": 2}
-        config |= {"max_new_tokens": 8, "micro_tokens": 128, "learning_rate": 1e-4, "ema_decay": 0.5}
-        inputs = {"policy": tiny_dir, "reward": reward_dir}
-        return make_run(tmp_path / name, Kind.PPO, config=config, inputs=inputs, data={"prompts": prompts})
+PPO = {"updates": 2, "rollout_prompts": 6, "minibatches": 2, "max_new_tokens": 8, "micro_tokens": 48}
+WHOLE = {"tuning": "full", "inner_epochs": 2, "learning_rate": 1e-4, "ema_decay": 0.5}
+ADAPTERS = {"value_model": "adapter", "first_adapted_layer": 1, "lora_rank": 4, "learning_rate": 1e-3}
+EARLY = {"inner_epochs": 4, "inner_kl_target": 1e-3, "kl_target": 1.0, "ptx_coef": 1.0}
+RUNS: dict[str, tuple[Kind, dict[str, Any]]] = {
+    "ppo": (Kind.PPO, PPO | WHOLE),
+    "ppo-spread": (Kind.PPO, PPO | WHOLE),
+    "ppo-adapters-spread": (Kind.PPO, PPO | ADAPTERS | EARLY),
+    "sft-adapters-spread": (Kind.SFT, {"batch_size": 3, "first_adapted_layer": 1}),
+    "reward-adapters-spread": (Kind.REWARD, {"batch_size": 3, "seeds": 2, "members": 2, "combine": "min"}),
+}
 
-    alone, many = prepare("alone"), prepare("many")
-    process = stage(many, Kind.PPO)
-    _, told = process.communicate(timeout=200)
-    assert process.returncode == EXIT_OK, told
-    assert main(ppo.train, [str(alone)]) == EXIT_OK
-    ours, theirs = numbers(many), numbers(alone)
-    assert [(row["step"], row["split"]) for row in ours] == [(1, "train"), (2, "train"), (2, "valid")]
-    for one, other in zip(ours, theirs, strict=True):
-        assert set(one) == set(other)
-        for name in set(one) - {"split"}:
-            assert one[name] == pytest.approx(other[name], rel=1e-3, abs=1e-4), name
-    one, two = (load_file(folder / "output" / "model.safetensors") for folder in (alone, many))
-    for name, weight in load_file(tiny_dir / "model.safetensors").items():
-        moved = (one[name] - weight).norm()
-        assert moved > 0
-        assert (one[name] - two[name]).norm() < 0.05 * moved  # Adam makes much of a small gradient's rounding
+
+@pytest.fixture(scope="module")
+def runs(tiny_dir: Path, reward_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of all RUNS, each done by two processes and, as NAME-alone, still to be done by one."""
+    folder = tmp_path_factory.mktemp("runs")
+    inputs = {"policy": tiny_dir, "reward": reward_dir, "gold": reward_dir}
+    texts = demonstrations(7, valid=2)
+    asked = [{"id": f"p{at}", "messages": [user(f"Tell me about {topic}.")]} for at, topic in enumerate(TOPICS)]
+    data = {
+        Kind.PPO: {"prompts": asked},
+        Kind.SFT: {"demonstrations": demonstrations(7)},  # none held out: only the first rank has run the model by then
+        Kind.REWARD: {"rankings": rankings(7, valid=1), "demonstrations": texts},  # the second has nothing to score
+    }
+    for name, (kind, config) in RUNS.items():
+        rows = data[kind] | ({"demonstrations": texts} if "ptx_coef" in config else {})
+        roles = inputs if kind == Kind.PPO else {"policy": tiny_dir}
+        make_run(folder / name, kind, config=config | {"shard": "spread" in name}, inputs=roles, data=rows)
+        make_run(folder / f"{name}-alone", kind, config=config, inputs=roles, data=rows)
+    two_processes("runs", *(folder / name for name in RUNS))
+    return folder
+
+
+def assert_same_numbers(one: Path, other: Path) -> None:
+    ours, theirs = numbers(one), numbers(other)
+    assert [(row["step"], row["split"]) for row in ours] == [(row["step"], row["split"]) for row in theirs]
+    for row, twin in zip(ours, theirs, strict=True):
+        assert set(row) == set(twin)
+        for name in set(row) - {"split"}:
+            slack = 1e-3 if name == "objective/sqrt_kl" else 1e-4  # at first the root of what rounding has left
+            assert row[name] == pytest.approx(twin[name], rel=1e-3, abs=slack), (row["step"], name)
+
+
+def assert_same_weights(one: Path, other: Path, start: Path) -> None:
+    """Apart by little of what they have moved: Adam makes much of a small gradient's rounding."""
+    ours, theirs = (load_file(folder / "output" / "model.safetensors") for folder in (one, other))
+    assert set(ours) == set(theirs)
+    moved = 0
+    for name, weight in load_file(start / "model.safetensors").items():
+        if name in ours:
+            way = (ours[name] - weight).norm()
+            moved += bool(way > 0)
+            assert (ours[name] - theirs[name]).norm() <= 0.05 * way, name
+    assert moved > 5
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_two_processes_stop_go_on_and_end_like_one(name: str, runs: Path, tiny_dir: Path) -> None:
+    kind, _ = RUNS[name]
+    many, alone = runs / name, runs / f"{name}-alone"
+    assert main({Kind.PPO: ppo, Kind.SFT: sft, Kind.REWARD: reward}[kind].train, [str(alone)]) == EXIT_OK
+    assert_same_numbers(many, alone)
+    assert_same_weights(many, alone, tiny_dir)
+    assert sorted(path.name for path in many.rglob("*")) == sorted(path.name for path in alone.rglob("*"))
+    assert verify_manifest(many / "output")["kind"] == ("reward" if kind == Kind.REWARD else "policy")
+    if name == "ppo-adapters-spread":
+        assert [row["policy/steps"] < 8 for row in numbers(alone)[:2]] == [
+            True,
+            True,
+        ]  # ended early, on both ranks alike
 
 
 def test_shares_cover_everything_and_weigh_about_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,10 +202,14 @@ def test_one_process_needs_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_sharding_is_refused_where_it_has_no_use(tiny_dir: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="shard: is for tuning 'full'; an adapter is small enough"):
-        config_for("sft", {"shard": True})
-    with pytest.raises(ConfigError, match="shard: is for sft, pretrain and reward"):
-        config_for("ppo", {"shard": True, "tuning": "full"})
+    with pytest.raises(ConfigError, match="shard: cannot spread a base rounded to nf4: set base_precision to 'as"):
+        config_for("sft", {"shard": True, "base_precision": "nf4"})
+    with pytest.raises(ConfigError, match="compile: does not apply with shard, whose weights come and go"):
+        config_for("ppo", {"shard": True, "compile": True})
+    with pytest.raises(ConfigError, match="shard: saves nothing when epochs is 0"):
+        config_for("reward", {"shard": True, "epochs": 0, "head_l2": 0.1})
+    with pytest.raises(ConfigError, match="shard: is for one training when tuning is 'full': use 1 for seeds"):
+        config_for("reward", {"shard": True, "tuning": "full", "seeds": 2})
     assert SftConfig.from_dict({"shard": True, "tuning": "full"}).shard
     config = {"shard": True, "tuning": "full"}
     data = {"demonstrations": demonstrations(2)}

@@ -79,8 +79,8 @@ def test_every_stage_role_and_kind_of_record_has_a_word() -> None:
         (RewardConfig, {"members": 3}, "members：不能超过 seeds (1)：请将 seeds 设为 3 或更大。"),
         (
             PpoConfig,
-            {"shard": True, "tuning": "full"},
-            "shard：仅适用于 sft、pretrain 和 reward；PPO 在每个进程上保留同一主干：请设为 false。",
+            {"shard": True, "base_precision": "nf4"},
+            "shard：无法分布已舍入为 nf4 的基础模型：请将 base_precision 设为 'as computed'。",
         ),
     ],
 )

@@ -31,14 +31,7 @@ from training.loading import choose_device, load_model
 from training.logprobs import TokenLogprobs, linear_logprobs
 from training.probes import check_output_layer, splits_exactly
 
-__all__ = [
-    "Backbone",
-    "Hidden",
-    "TokenLogprobs",
-    "choose_device",
-    "load_backbone",
-    "stop_ids",
-]
+__all__ = ["Backbone", "Hidden", "TokenLogprobs", "choose_device", "load_backbone", "stop_ids"]
 
 
 @dataclass(eq=False)
@@ -272,12 +265,16 @@ class Backbone:
 
 
 def stop_ids(backbone: Backbone) -> list[int]:
-    """Tokens that end an answer: the chat template's end of turn and the model's own end-of-text ids."""
+    """Tokens that end an answer: the chat template's end of turn and the model's own end-of-text ids.
+
+    Ids beyond the output layer, which a tokenizer may have in store, can never be drawn and are left out.
+    """
     own = getattr(backbone.model.generation_config, "eos_token_id", None)
     ids = [own] if isinstance(own, int) else list(own or [])
     if backbone.tokenizer.eos_token_id is not None:
         ids.append(int(backbone.tokenizer.eos_token_id))
-    return list(dict.fromkeys([end_id(backbone.tokenizer), *ids]))
+    drawable = backbone.model.get_output_embeddings().weight.shape[0]
+    return [token for token in dict.fromkeys([end_id(backbone.tokenizer), *ids]) if token < drawable]
 
 
 def load_backbone(

@@ -3,7 +3,7 @@ import torch
 from transformers import AutoModelForCausalLM, MistralConfig, Qwen2Config, Qwen3Config
 
 from training import choosing, cuda_graphs, decoders, sampling
-from training.backbone import Backbone
+from training.backbone import Backbone, stop_ids
 from training.chat import encode_prompt
 from training.choosing import Chooser
 from training.configs import ConfigError
@@ -103,6 +103,19 @@ def test_no_answer_ends_before_its_shortest_length(backbone):
             expected = teacher_forced(backbone, prompt, answer, 0.7, least=setting.min_new_tokens)
             torch.testing.assert_close(answer.logprobs_T, expected, rtol=0, atol=1e-4)
     assert [answer.finished for answer in answers[:4]] == [True, True, True, False]
+
+
+def test_an_end_token_beyond_the_output_layer_changes_nothing(backbone):
+    prompts, setting = prompts_of(backbone), Decoding(6, min_new_tokens=2)
+    backbone.model.generation_config.eos_token_id = list(range(400))
+    known = generate(backbone, prompts, setting, seeds_of(4))
+    backbone.model.generation_config.eos_token_id = [*range(400), 512, 100_000]
+    assert sorted(stop_ids(backbone)) == list(range(400))
+    answers = generate(backbone, prompts, setting, seeds_of(4))
+    for prompt, answer, before in zip(prompts, answers, known, strict=True):
+        assert (answer.ids, answer.finished) == (before.ids, before.finished)
+        expected = teacher_forced(backbone, prompt, answer, least=2)
+        torch.testing.assert_close(answer.logprobs_T, expected, rtol=0, atol=1e-4)
 
 
 def test_the_shortest_length_is_that_of_transformers(backbone):

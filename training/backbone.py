@@ -49,6 +49,7 @@ class Backbone:
     full: bool = False  # every weight is trained, in fp32 with autocast to dtype
     reference: PreTrainedModel | None = field(default=None, repr=False)
     base_precision: str = AS_COMPUTED  # or int8, nf4: how the frozen maps are held
+    longest: int = 1 << 30  # tokens in a row, at most, in this run
 
     # ------------------------------------------------------------ shape
 
@@ -80,8 +81,8 @@ class Backbone:
 
     @property
     def context_length(self) -> int:
-        """Longest row the model was made for, in tokens."""
-        return int(getattr(self.model.config, "max_position_embeddings", None) or 1 << 30)
+        """Longest row the model was made for, or the run says it will have, in tokens."""
+        return min(self.longest, int(getattr(self.model.config, "max_position_embeddings", None) or 1 << 30))
 
     @property
     def pad_id(self) -> int:
@@ -265,10 +266,7 @@ class Backbone:
 
 
 def stop_ids(backbone: Backbone) -> list[int]:
-    """Tokens that end an answer: the chat template's end of turn and the model's own end-of-text ids.
-
-    Ids beyond the output layer, which a tokenizer may have in store, can never be drawn and are left out.
-    """
+    """Tokens that end an answer: the chat template's end of turn and the model's own end-of-text ids, as far as they can be drawn."""
     own = getattr(backbone.model.generation_config, "eos_token_id", None)
     ids = [own] if isinstance(own, int) else list(own or [])
     if backbone.tokenizer.eos_token_id is not None:
@@ -285,12 +283,16 @@ def load_backbone(
     layers: int = 0,
     head: str = "language",
     base_precision: str = AS_COMPUTED,
+    longest: int = 1 << 30,
 ) -> Backbone:
-    """Load a model frozen and without dropout; see `loading.load_model` for the arguments and what it refuses."""
+    """Load a model frozen and without dropout; see `loading.load_model` for the arguments and what it refuses.
+
+    `longest` row of the run, in tokens: layers that look back over a window as long as that are called one by one too.
+    """
     model, tokenizer = load_model(
         path, device=device, dtype=dtype, layers=layers, head=head, base_precision=base_precision
     )
-    backbone = Backbone(model, tokenizer, device, dtype, str(path), base_precision=base_precision)
+    backbone = Backbone(model, tokenizer, device, dtype, str(path), base_precision=base_precision, longest=longest)
     backbone.splits = splits_exactly(backbone)
     if head == "language":
         check_output_layer(backbone)

@@ -23,11 +23,16 @@ def check_output_layer(backbone: Backbone) -> None:
 
 @torch.no_grad()
 def splits_exactly(backbone: Backbone) -> bool:
-    """Whether calling the layers one by one gives what the model's own forward gives (tried on a few tokens)."""
+    """Whether calling the layers one by one gives what the model's own forward gives (tried on a few tokens).
+
+    One by one they look back over all of a row: a window must be as long as the longest row.
+    """
     config, trunk = backbone.model.config, backbone.model.base_model
     kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
     named = all(hasattr(trunk, part) for part in ("embed_tokens", "layers", "rotary_emb", "norm"))
-    if not named or kinds != {"full_attention"} or getattr(config, "sliding_window", None):
+    window = getattr(config, "sliding_window", None)
+    known = {"full_attention"} if window is None else {"full_attention", "sliding_attention"}
+    if not named or not kinds <= known or (window is not None and window < backbone.context_length):
         return False
     ids = torch.arange(12, device=backbone.device)[None, :] % config.vocab_size
     whole = trunk(input_ids=ids, use_cache=False).last_hidden_state.float()

@@ -42,6 +42,7 @@ def train(session: Session) -> Metrics:
         dtype=session.dtype,
         layers=config.trunk_layers,
         base_precision=config.base_precision,
+        longest=config.max_tokens,
     )
     check_classifiable(backbone)
     data = load_data(session, backbone)

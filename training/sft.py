@@ -35,7 +35,11 @@ def train(session: Session) -> Metrics:
     if not parts["train"]:
         raise ContractError("data.demonstrations has no row of split 'train'")
     backbone = load_backbone(
-        session.input("policy"), device=session.device, dtype=session.dtype, base_precision=config.base_precision
+        session.input("policy"),
+        device=session.device,
+        dtype=session.dtype,
+        base_precision=config.base_precision,
+        longest=config.max_tokens + SHOWN_TOKENS,
     )
     limit = min(config.max_tokens, backbone.context_length)
     rows = demonstration_rows(parts["train"], backbone.tokenizer, limit)

@@ -1,4 +1,7 @@
-"""Models whose layers look back over a window only: everything goes through their own forward, so nothing sees further."""
+"""Models whose layers look back over a window only: everything goes through their own forward, so nothing sees further.
+
+Where the window is as long as the longest row there is nothing further to see, and the layers are called one by one.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ from training.records import RankingRow
 from training.reward_scoring import RewardModel, new_head
 from training.sampling import Decoding, generate, row_seed
 
+CPU = torch.device("cpu")
 WINDOW = 16  # longer than the probe of a fresh model, shorter than the rows
 SHAPE: dict[str, Any] = {
     "vocab_size": 512,
@@ -44,19 +48,21 @@ DRAW = torch.Generator().manual_seed(0)
 PROMPTS = [torch.randint(3, 512, (length,), generator=DRAW).tolist() for length in (31, 5, 24, 31)]
 
 
-@pytest.fixture(params=KINDS)
-def windowed(request: pytest.FixtureRequest, tiny_dir: Path, tmp_path: Path) -> Backbone:
+def save(kind: str, tiny_dir: Path, folder: Path) -> None:
     torch.manual_seed(1)
-    model = AutoModelForCausalLM.from_config(KINDS[request.param])
+    model = AutoModelForCausalLM.from_config(KINDS[kind])
     with torch.no_grad():
         for weight in model.parameters():
             if weight.dim() > 1:
                 weight.mul_(4.0)  # so that what a token sees matters
-    model.save_pretrained(tmp_path / "model")
-    load_backbone(tiny_dir, device=torch.device("cpu"), dtype=torch.float32).tokenizer.save_pretrained(
-        tmp_path / "model"
-    )
-    return load_backbone(tmp_path / "model", device=torch.device("cpu"), dtype=torch.float32)
+    model.save_pretrained(folder)
+    load_backbone(tiny_dir, device=CPU, dtype=torch.float32).tokenizer.save_pretrained(folder)
+
+
+@pytest.fixture(params=KINDS)
+def windowed(request: pytest.FixtureRequest, tiny_dir: Path, tmp_path: Path) -> Backbone:
+    save(request.param, tiny_dir, tmp_path / "model")
+    return load_backbone(tmp_path / "model", device=CPU, dtype=torch.float32)
 
 
 def own_logprobs(model: Any, ids: list[int]) -> Tensor:
@@ -114,3 +120,21 @@ def test_rows_packed_side_by_side_are_refused(windowed: Backbone) -> None:
         arrange(windowed, [TokenRow([1, 2], [False, True])] * 2, "auto")
         == [joined([TokenRow([1, 2], [False, True])])] * 2
     )
+
+
+@pytest.mark.parametrize("kind", ["every layer", "the upper half"])
+@pytest.mark.parametrize(("longest", "split"), [(WINDOW + 1, False), (WINDOW, True)])
+def test_rows_that_fit_into_the_window_take_the_short_way(
+    kind: str, longest: int, split: bool, tiny_dir: Path, tmp_path: Path
+) -> None:
+    save(kind, tiny_dir, tmp_path / "model")
+    short = load_backbone(tmp_path / "model", device=CPU, dtype=torch.float32, longest=longest)
+    assert (short.splits, short.context_length) == (split, longest)
+    rows = [TokenRow(prompt[:WINDOW], [False] + [True] * (len(prompt[:WINDOW]) - 1)) for prompt in PROMPTS]
+    expected = -torch.cat([own_logprobs(short.model, row.ids) for row in rows]).mean().item()
+    assert mean_loss(short, arrange(short, rows, "always" if split else "auto"), 4096) == pytest.approx(
+        expected, abs=1e-5
+    )
+    (answer,) = generate(short, [PROMPTS[1]], Decoding(WINDOW - 5), [1])
+    captured = own_logprobs(short.model, PROMPTS[1] + answer.ids)[len(PROMPTS[1]) - 1 :]
+    torch.testing.assert_close(answer.logprobs_T, captured, rtol=0, atol=1e-4)

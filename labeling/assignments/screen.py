@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from labeling.assignments import kinds, leases, selectors
 from labeling.assignments.models import KeptDraft, Skip, Slot
+from labeling.assignments.returned import returned_work
 from labeling.core.clock import db_now
 from labeling.core.errors import NotFound
 from labeling.people.models import User
@@ -25,6 +26,11 @@ def mode_of(slot: Slot, labeler: User) -> str:
     if slot.labeler_id != labeler.pk:
         return "late"
     return "revising" if slot.state == Slot.State.SUBMITTED else "working"
+
+
+def what_to_change(slot: Slot, labeler: User) -> str:
+    """What a reviewer wrote when this came back; empty when nobody asks for a change."""
+    return next((one.note for one in returned_work(slot.project, labeler) if one.slot.pk == slot.pk), "")
 
 
 def draft_of(slot: Slot) -> dict[str, Any]:
@@ -93,6 +99,7 @@ def work_context(request: ProjectRequest, slot: Slot, *, submission: str = "") -
     return {
         "slot": slot,
         "mode": mode,
+        "asked_for": what_to_change(slot, request.user) if mode == "revising" else "",
         "warning": warning,
         "veiled": bool(warning) and request.GET.get("show") != "1",
         "messages_of_prompt": slot.task.prompt.messages,

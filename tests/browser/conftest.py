@@ -18,17 +18,27 @@ QUIET = 600  # milliseconds in which the draft that a closing page sends has arr
 
 
 @pytest.fixture
-def open_work(new_context: Any, live_server: Any) -> Iterator[Callable[..., Any]]:
+def open_as(new_context: Any, live_server: Any) -> Callable[..., Any]:
+    """`open_as(user, **context)`: an empty page of somebody who is signed in; addresses may leave the server out."""
+
+    def opened(user: User, **arguments: Any) -> Any:
+        client = Client()
+        client.force_login(user)
+        context = new_context(base_url=live_server.url, **arguments)
+        cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
+        context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
+        return context.new_page()
+
+    return opened
+
+
+@pytest.fixture
+def open_work(open_as: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
     """`open_work(project, labeler, **context)`: a page with the next task, of this kind if one is named, of a person who is signed in."""
     pages: list[Any] = []
 
     def opened(project: Project, labeler: User, kind: str = "", **arguments: Any) -> Any:
-        client = Client()
-        client.force_login(labeler)
-        context = new_context(base_url=live_server.url, **arguments)
-        cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
-        context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
-        page = context.new_page()
+        page = open_as(labeler, **arguments)
         pages.append(page)
         page.goto(f"/p/{project.slug}/label/")
         form = f"form:has([name=kind][value={kind}]) " if kind else ""

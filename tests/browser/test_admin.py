@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from django.conf import settings
-from django.test import Client
 from playwright.sync_api import expect
 
 from labeling.comparisons.services import create_comparisons
@@ -118,21 +115,6 @@ def addresses(project: Project) -> list[str]:
         "paused": Membership.objects.get(state="paused").pk,
     }
     return [f"/p/{project.slug}/{page.format(**named)}" for page in PAGES]
-
-
-@pytest.fixture
-def open_as(new_context: Any, live_server: Any) -> Callable[..., Any]:
-    """A page of somebody who is signed in."""
-
-    def opened(user: User, **arguments: Any) -> Any:
-        client = Client()
-        client.force_login(user)
-        context = new_context(base_url=live_server.url, **arguments)
-        cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
-        context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
-        return context.new_page()
-
-    return opened
 
 
 def admin_of(project: Project) -> User:

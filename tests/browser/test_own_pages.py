@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from django.conf import settings
-from django.test import Client
 from playwright.sync_api import Page, expect
 
 from labeling.people.models import Role
@@ -54,16 +52,6 @@ def world(db: None) -> dict[str, Any]:
     }
 
 
-def signed_in(new_context: Any, live_server: Any, person: Any, **look: Any) -> Page:
-    client = Client()
-    client.force_login(person)
-    context = new_context(base_url=live_server.url, **look)
-    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
-    context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
-    page: Page = context.new_page()
-    return page
-
-
 def assert_sound(page: Page, address: str) -> None:
     """Nothing for axe, nothing wider than the window."""
     page.goto(address)
@@ -73,30 +61,30 @@ def assert_sound(page: Page, address: str) -> None:
 
 
 @pytest.mark.parametrize("look", [WIDE_LIGHT, NARROW_DARK], ids=["wide-light-en", "narrow-dark-zh"])
-def test_every_own_page_is_sound(new_context, live_server, world, look) -> None:
+def test_every_own_page_is_sound(open_as, world, look) -> None:
     version = world["version"]
-    page = signed_in(new_context, live_server, world["labeler"], **look)
+    page = open_as(world["labeler"], **look)
     for address in ("label/", "label/own/", "label/own/hours/", f"guideline/{version}/changes/{version - 1}/"):
         assert_sound(page, f"/p/demo/{address}")
     for piece in world["pieces"]:
         assert_sound(page, f"/p/demo/label/own/{piece}/")
     assert_sound(page, "/account/")
-    newcomer = signed_in(new_context, live_server, world["newcomer"].user, **look)
+    newcomer = open_as(world["newcomer"].user, **look)
     for address in ("label/", "label/screening/"):
         assert_sound(newcomer, f"/p/demo/{address}")
-    admin = signed_in(new_context, live_server, world["admin"], **look)
+    admin = open_as(world["admin"], **look)
     for address in ("screening/", "screening/items/", f"screening/{world['newcomer'].pk}/"):
         assert_sound(admin, f"/p/demo/{address}")
 
 
-def test_people_change_their_language_before_and_after_signing_in(new_context, live_server, world) -> None:
+def test_people_change_their_language_before_and_after_signing_in(new_context, live_server, open_as, world) -> None:
     stranger = new_context(base_url=live_server.url, locale="en-US").new_page()
     stranger.goto("/account/login/")
     stranger.get_by_role("button", name="简体中文").click()
     expect(stranger.get_by_role("heading", level=1)).to_have_text("登录")
     expect(stranger.locator("html")).to_have_attribute("lang", "zh-hans")
 
-    page = signed_in(new_context, live_server, world["labeler"], locale="en-US")
+    page = open_as(world["labeler"], locale="en-US")
     page.goto("/account/")
     page.get_by_label("Language of the pages").select_option("zh-hans")
     page.locator("section", has=page.get_by_role("heading", name="Language")).get_by_role("button").click()

@@ -5,6 +5,7 @@ torchrun --nproc-per-node 2 -m tests.training.ranks runs RUN_DIR …            
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -38,6 +39,8 @@ def of_sft(model, **tuning):
     backbone = load_backbone(model, **CPU)
     torch.manual_seed(0)
     weights = backbone.tune(SftConfig(**tuning))
+    if tuning.get("shard"):
+        assert_spread(backbone, adapters=weights if tuning.get("tuning") != "full" else {})
     stir(weights)
     records = [DemonstrationRecord.parse(row) for row in demonstrations(7)]
     rows = arrange(backbone, demonstration_rows(records, backbone.tokenizer, 512), "never")
@@ -57,6 +60,15 @@ def of_reward(model, **tuning):
     numbers = ranking_steps.accumulate(scorer, rows, config)
     found = {f"reward.{name}": number for name, number in numbers.items()}
     return found | finished("reward", [*weights.items(), ("head", head.weight)])
+
+
+def assert_spread(backbone, *, adapters):
+    """A rank holds half of every weight (of 20 at least, in the tiny model), and adapters whole."""
+    whole = {id(weight) for weight in adapters.values()}
+    spread = [weight for weight in backbone.model.parameters() if id(weight) not in whole]
+    assert len(spread) >= 20 and len(whole) == len(adapters)
+    assert all(weight.to_local().numel() * 2 == weight.numel() for weight in spread)
+    assert not any(sharding.is_spread(weight) for weight in adapters.values())
 
 
 def stir(weights, *, everything=False):
@@ -86,6 +98,8 @@ def of_ppo(model, **tuning):
         stir(policy.add_adapter("reward", 4, 8.0, 1))
         judge = ModelJudge(RewardModel(policy, new_head(policy.hidden_size, policy.device), "last", "reward", 1))
     policy_weights = policy.tune(config, keep_reference=True)
+    if full and config.shard:
+        assert_spread(replace(policy, model=policy.reference), adapters={})
     stir(policy_weights, everything=True)
     critic = build_critic(config, policy, None if full else judge.reward)
     if full:

@@ -1,5 +1,6 @@
 """Two processes compute what one computes, and write one result."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -124,7 +125,8 @@ RUNS: dict[str, tuple[Kind, dict[str, Any]]] = {
 def runs(tiny_dir: Path, reward_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of all RUNS, each done by two processes and, as NAME-alone, still to be done by one."""
     folder = tmp_path_factory.mktemp("runs")
-    inputs = {"policy": tiny_dir, "reward": reward_dir, "gold": reward_dir}
+    own_trunk = shutil.copytree(reward_dir, folder / "reward", ignore=shutil.ignore_patterns("adapter"))
+    inputs = {"policy": tiny_dir, "reward": own_trunk, "gold": reward_dir}
     texts = demonstrations(7, valid=2)
     asked = [{"id": f"p{at}", "messages": [user(f"Tell me about {topic}.")]} for at, topic in enumerate(TOPICS)]
     data = {

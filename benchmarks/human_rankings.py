@@ -120,7 +120,7 @@ def options_of(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--learning-rate", type=float, default=1e-4, help="with --epochs (default: %(default)s)")
     parser.add_argument("--trunk-layers", type=int, default=12, help="0 = all (default: %(default)s)")
     parser.add_argument("--head-l2", type=float, default=1.0, help="default: %(default)s")
-    parser.add_argument("--readout", choices=("last", "mean"), default="mean", help="default: %(default)s")
+    parser.add_argument("--readout", choices=("last", "mean", "both"), default="mean", help="default: %(default)s")
     parser.add_argument("--threads", type=int, default=0, help="0 = torch's own choice")
     options = parser.parse_args(argv)
     if not 0.0 < options.held_out < 1.0:

@@ -90,6 +90,10 @@ def test_pages_are_accessible_and_fit(page: Any, live_server: Any, admin: Member
 def test_the_shell_by_keyboard(page: Any, live_server: Any, admin: Membership) -> None:
     sign_in(page, live_server, admin)
     page.goto(f"{live_server.url}/p/{admin.project.slug}/people/")
+    for width in (1240, 1280, 1400):
+        page.set_viewport_size({"width": width, "height": 900})
+        cut = page.locator(".nav-wide").evaluate("nav => nav.scrollWidth - nav.clientWidth")
+        assert cut == 0, f"{cut} px of the menu are out of sight at {width}"
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the main content")).to_be_focused()
     page.keyboard.press("Enter")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import urllib.error
@@ -15,13 +16,14 @@ from labeling.core.stack.processes import Service
 
 WORKER_STOP = [(signal.SIGTERM, 10.0), (signal.SIGQUIT, 10.0)]  # warm: finish the task; then cold: give it back
 AS_ROOT = "ignore:You're running the worker with superuser privileges"  # a container has no other account
+MOST_THREADS = 8  # in one web process: as many connections as its pool opens (settings.DB_POOL_SIZE)
 QUIET_CELERY = [sys.executable, "-W", AS_ROOT, "-m", "celery", "-q", "-A", "labeling"]
 
 
 def web_service(env: Mapping[str, str], *, host: str, port: int, workers: int) -> Service:
     """granian, serving WSGI."""
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--no-ws", "--host", host, "--port", str(port)]
-    command += ["--workers", str(workers), "--blocking-threads", "8", "--workers-kill-timeout", "3"]
+    command += ["--workers", str(workers), "--blocking-threads", str(web_threads()), "--workers-kill-timeout", "3"]
     command += ["--respawn-failed-workers", "labeling.wsgi:application"]
     shown = "127.0.0.1" if host in {"0.0.0.0", "::"} else host
     return Service(
@@ -33,6 +35,11 @@ def web_service(env: Mapping[str, str], *, host: str, port: int, workers: int) -
         ready=lambda: answers(f"http://{shown}:{port}/healthz"),
         tier=4,
     )
+
+
+def web_threads() -> int:
+    """Threads of one web process: two per core and one, above which granian warns that they only queue for the interpreter."""
+    return min(MOST_THREADS, 2 * (os.cpu_count() or 1) + 1)
 
 
 def worker_services(env: Mapping[str, str]) -> list[Service]:

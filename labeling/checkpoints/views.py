@@ -19,7 +19,7 @@ from labeling.checkpoints import selectors, services
 from labeling.checkpoints.agreement import agreement_of
 from labeling.checkpoints.models import Checkpoint
 from labeling.core.errors import LoopError, NotFound
-from labeling.core.filters import chosen
+from labeling.core.filters import KindAndStateFilter
 from labeling.core.pagination import paginate
 from labeling.people.models import Role
 from labeling.projects.access import ProjectRequest, member
@@ -39,11 +39,12 @@ def find(request: ProjectRequest, public_id: UUID) -> Checkpoint:
 def checkpoints(request: ProjectRequest, slug: str) -> HttpResponse:
     """All checkpoints of the project, by kind and state."""
     rows = Checkpoint.objects.filter(project=request.project).select_related("parent", "reward", "run")
-    rows = chosen(rows, request.GET, kind=Checkpoint.Kind.values, state=Checkpoint.State.values)
+    form = KindAndStateFilter(request.GET or None, kinds=Checkpoint.Kind.choices, states=Checkpoint.State.choices)
+    wanted = form.wanted()
     context = {
-        "page": paginate(request, rows),
-        "kinds": Checkpoint.Kind.choices,
-        "states": Checkpoint.State.choices,
+        "form": form,
+        "filtered": bool(wanted),
+        "page": paginate(request, rows.filter(**wanted)),
         "has_base": selectors.base_of(project=request.project) is not None,
     }
     return render(request, "checkpoints/checkpoints.html", context)

@@ -18,7 +18,7 @@ from labeling.checkpoints.models import Checkpoint
 from labeling.comparisons import selectors, services
 from labeling.comparisons.models import Comparison, Completion, Strength
 from labeling.people.models import User
-from labeling.projects.flags import Flag, PromptFlag
+from labeling.projects.flags import Flag
 from labeling.projects.models import Project
 from labeling.prompts.models import Prompt
 
@@ -198,8 +198,3 @@ def number(post: QueryDict, name: str, highest: int) -> int | None:
     """A whole number from 1 to `highest`; None for anything else."""
     said = post.get(name, "")
     return int(said) if said.isascii() and said.isdigit() and len(said) < 3 and 1 <= int(said) <= highest else None
-
-
-def prompt_flags(post: QueryDict) -> list[str]:
-    """What was said of the prompt."""
-    return [flag for flag in post.getlist("prompt_flag") if flag in PromptFlag.values]

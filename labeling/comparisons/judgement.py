@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from labeling.comparisons.models import Comparison, Strength
 from labeling.core.errors import BadInput
-from labeling.projects.flags import Flag, PromptFlag
+from labeling.projects.flags import Flag, check_prompt_flags
 
 MAX_REASON = 5000
 
@@ -132,10 +132,3 @@ def check_strength(strength: int | None, tiers: Sequence[Sequence[int]]) -> int 
     if sum(map(len, tiers)) != 2:
         raise BadInput(_("Strength is asked only where two completions are compared."), field="strength")
     return None if any(len(tier) == 2 for tier in tiers) else strength
-
-
-def check_prompt_flags(flags: Sequence[str]) -> frozenset[str]:
-    """What was said of the prompt; BadInput for unknown words."""
-    if unknown := set(flags) - set(PromptFlag.values):
-        raise BadInput(_("There is no prompt flag '%(unknown)s'.") % {"unknown": min(unknown)}, field="prompt_flags")
-    return frozenset(flags)

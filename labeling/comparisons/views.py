@@ -15,8 +15,9 @@ from labeling.assignments.models import Slot
 from labeling.comparisons import forms, selectors, services
 from labeling.comparisons.models import Completion, Strength
 from labeling.core.errors import BadInput
+from labeling.core.markdown import plain_start
 from labeling.projects.access import ProjectRequest
-from labeling.projects.flags import Flag, PromptFlag
+from labeling.projects.flags import Flag, PromptFlag, known_prompt_flags
 
 GIST = 60
 MAX_BETTER = 100_000
@@ -65,7 +66,7 @@ def response(
     return {
         "letter": letter,
         "text": completion.text,
-        "gist": " ".join(completion.text.split())[:GIST],
+        "gist": plain_start(completion.text, GIST),
         "rank": draft.get(f"rank-{letter}", ""),
         "quality": draft.get(f"q-{letter}", ""),
         "flags": asked(Flag.choices, flags, on),
@@ -102,7 +103,7 @@ def receive(request: ProjectRequest, slot: Slot) -> HttpResponse | None:
         "reason": request.POST.get("reason", "").replace("\r\n", "\n"),
         "better": request.POST.get("better", "").replace("\r\n", "\n"),
         "strength": answer.strength,
-        "prompt_flags": forms.prompt_flags(request.POST),
+        "prompt_flags": known_prompt_flags(request.POST.getlist("prompt_flag")),
         "active_seconds": seconds,
     }
     try:

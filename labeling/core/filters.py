@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 from django import forms
 from django.db.models import Model, QuerySet
+from django.utils.translation import gettext_lazy as _
 
 Row = TypeVar("Row", bound=Model)
+Choices = Sequence[tuple[str, Any]]
 
 
 class FilterForm(forms.Form):
@@ -19,6 +21,18 @@ class FilterForm(forms.Form):
         if not self.is_bound or not self.is_valid():
             return {}
         return {name: value for name, value in self.cleaned_data.items() if value}
+
+
+class KindAndStateFilter(FilterForm):
+    """The filters of a list whose rows have a kind and a state."""
+
+    kind = forms.ChoiceField(required=False, label=_("Kind"))
+    state = forms.ChoiceField(required=False, label=_("State"))
+
+    def __init__(self, *args: Any, kinds: Choices, states: Choices, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["kind"].choices = [("", _("Every kind")), *kinds]  # type: ignore[attr-defined]
+        self.fields["state"].choices = [("", _("Every state")), *states]  # type: ignore[attr-defined]
 
 
 def chosen(rows: QuerySet[Row], said: Mapping[str, Any], **allowed: Collection[str]) -> QuerySet[Row]:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from labeling.core.errors import LoopError
-from labeling.core.filters import chosen
+from labeling.core.filters import KindAndStateFilter
 from labeling.core.pagination import paginate
 from labeling.datasets import selectors, services, write
 from labeling.datasets.forms import FreezeForm
@@ -25,8 +25,9 @@ from labeling.projects.access import ProjectRequest, member
 def snapshots(request: ProjectRequest, slug: str) -> HttpResponse:
     """All snapshots of the project, by kind and state."""
     rows = Snapshot.objects.filter(project=request.project).select_related("created_by")
-    rows = chosen(rows, request.GET, kind=Snapshot.Kind.values, state=Snapshot.State.values)
-    context = {"page": paginate(request, rows), "kinds": Snapshot.Kind.choices, "states": Snapshot.State.choices}
+    form = KindAndStateFilter(request.GET or None, kinds=Snapshot.Kind.choices, states=Snapshot.State.choices)
+    wanted = form.wanted()
+    context = {"form": form, "filtered": bool(wanted), "page": paginate(request, rows.filter(**wanted))}
     return render(request, "datasets/snapshots.html", context)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import uuid
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
 from labeling.assignments.models import Slot, Task
+from labeling.projects.flags import PromptFlag
 from labeling.projects.models import Guideline, Project
 from labeling.prompts.models import Prompt
 
@@ -28,6 +30,7 @@ class Demonstration(models.Model):
     guideline = models.ForeignKey(Guideline, null=True, on_delete=models.PROTECT, related_name="+")
     submission = models.UUIDField(unique=True)
     text = models.TextField()
+    prompt_flags = ArrayField(models.CharField(max_length=20, choices=PromptFlag.choices), default=list)
     active_seconds = models.PositiveIntegerField(default=0)
     late = models.BooleanField(default=False)
     supersedes = models.OneToOneField("self", null=True, on_delete=models.PROTECT, related_name="superseded_by")

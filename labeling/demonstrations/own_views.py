@@ -13,10 +13,9 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from labeling.assignments import screen
-from labeling.assignments.forms import hidden_fields
 from labeling.assignments.models import Slot
-from labeling.core.errors import BadInput, NotFound
-from labeling.demonstrations import own, parts, views
+from labeling.core.errors import NotFound
+from labeling.demonstrations import own, parts, receiving, views
 from labeling.demonstrations.models import OWN_KIND
 from labeling.people.models import Role
 from labeling.projects.access import ProjectRequest, member
@@ -88,30 +87,34 @@ def draft_of(post: QueryDict, kind: str) -> dict[str, Any]:
     }
 
 
+def problems(slot: Slot, draft: dict[str, Any]) -> dict[str, str]:
+    """What keeps prompt and answer from being submitted, by field."""
+    return {**parts.problems(slot.task.prompt.kind, fields_of(draft)), **views.problems(slot, draft)}
+
+
+def fields_of(draft: dict[str, Any]) -> dict[str, Any]:
+    """The prompt's part of the form."""
+    return {name: value for name, value in draft.items() if name not in {"text", "check"}}
+
+
+def said(slot: Slot, draft: dict[str, Any]) -> dict[str, Any]:
+    """The draft as the services are told it."""
+    fields = fields_of(draft)
+    return {"messages": parts.messages(slot.task.prompt.kind, fields), "parts": fields, "text": draft["text"]}
+
+
 def receive(request: ProjectRequest, slot: Slot) -> HttpResponse | None:
     """Save, preview, open a row or submit what was posted; None once it is submitted."""
-    token, submission, seconds = hidden_fields(request.POST)
-    kind, act = slot.task.prompt.kind, request.POST.get("act", "")
-    draft = draft_of(request.POST, kind)
-    if act == "save":
-        return screen.save_by_hand(request, slot, token=token, draft=draft, seconds=seconds)
-    if act in {"preview", "write", "more"}:
-        return page(request, slot, draft=draft, preview=act == "preview", more=int(act == "more"))
-    fields = {name: value for name, value in draft.items() if name not in {"text", "check"}}
-    if errors := {**parts.problems(kind, fields), **views.problems(slot, draft)}:
-        return page(request, slot, draft=draft, errors=errors)
-    said: dict[str, Any] = {
-        "submission": submission,
-        "messages": parts.messages(kind, fields),
-        "parts": fields,
-        "text": draft["text"],
-        "active_seconds": seconds,
-    }
-    try:
-        screen.send(request, slot, token=token, submit=own.submit_own, revise=own.revise_own, **said)
-    except BadInput as problem:
-        return page(request, slot, draft=draft, errors={problem.field or "prompt": problem.detail})
-    return None
+    sheet = receiving.Sheet(
+        page=page,
+        problems=problems,
+        said=said,
+        submit=own.submit_own,
+        revise=own.revise_own,
+        blamed="prompt",
+        looks={**receiving.LOOKS, "more": {"more": 1}},
+    )
+    return receiving.receive(request, slot, sheet=sheet, draft=draft_of(request.POST, slot.task.prompt.kind))
 
 
 @require_POST

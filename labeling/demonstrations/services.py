@@ -18,6 +18,7 @@ from labeling.demonstrations import selectors
 from labeling.demonstrations.checks import checks_of
 from labeling.demonstrations.models import KIND, Demonstration
 from labeling.people.models import User
+from labeling.projects.flags import check_prompt_flags
 from labeling.projects.models import Project
 from labeling.prompts.models import Prompt
 
@@ -49,41 +50,50 @@ def create_demonstration_tasks(
 
 @transaction.atomic
 def submit_demonstration(
-    *, slot_id: UUID, labeler: User, token: UUID, submission: UUID, text: str, active_seconds: int = 0
-) -> Demonstration:
+    *, slot_id: UUID, labeler: User, token: UUID, submission: UUID, text: str, prompt_flags: Sequence[str] = (),
+    active_seconds: int = 0,
+) -> Demonstration:  # fmt: skip
     """Record one demonstration and close its slot; repeating a submission returns the first one.
 
     Raises Reused when the key came with another text, Conflict or NotFound when the slot is not this person's (any more).
     Work for a slot that somebody else has meanwhile is kept with `late` set.
     """
     check_text(text)
+    flags = sorted(check_prompt_flags(prompt_flags))
     slot = submit.lock(slot_id=slot_id)
     if earlier := Demonstration.objects.filter(submission=submission).first():
-        return submit.check_same(earlier, slot=slot, labeler=labeler, is_equal=earlier.text == text)
+        is_equal = (earlier.text, earlier.prompt_flags) == (text, flags)
+        return submit.check_same(earlier, slot=slot, labeler=labeler, is_equal=is_equal)
     late, seconds = submit.finish(slot=slot, labeler=labeler, token=token, active_seconds=active_seconds)
-    made = store(slot=slot, labeler=labeler, submission=submission, text=text, active_seconds=seconds, late=late)
+    made = store(
+        slot=slot, labeler=labeler, submission=submission, text=text, prompt_flags=flags, active_seconds=seconds,
+        late=late,
+    )  # fmt: skip
     audit.record("submitted", made, by=labeler, after={"late": late})
     return made
 
 
 @transaction.atomic
 def revise_demonstration(
-    *, slot_id: UUID, labeler: User, submission: UUID, text: str, active_seconds: int = 0, by: User | None = None
-) -> Demonstration:
+    *, slot_id: UUID, labeler: User, submission: UUID, text: str, prompt_flags: Sequence[str] = (),
+    active_seconds: int = 0, by: User | None = None,
+) -> Demonstration:  # fmt: skip
     """Replace what `labeler` submitted for the slot by a new revision; repeating a submission returns the first one.
 
     `by` is who edits, the labeler unless given: a reviewer's edit stays the labeler's work. Raises Frozen once a snapshot
     holds the newest revision, Conflict or NotFound unless the slot is submitted by this labeler.
     """
     check_text(text)
+    flags = sorted(check_prompt_flags(prompt_flags))
     slot = revisions.lock(slot_id=slot_id, labeler=labeler)
     if earlier := Demonstration.objects.filter(submission=submission).first():
-        return submit.check_same(earlier, slot=slot, labeler=labeler, is_equal=earlier.text == text)
+        is_equal = (earlier.text, earlier.prompt_flags) == (text, flags)
+        return submit.check_same(earlier, slot=slot, labeler=labeler, is_equal=is_equal)
     newest = revisions.must_be_open(selectors.newest(slot), labeler=labeler)
     revisions.finish(slot, active_seconds=active_seconds)
     made = store(
-        slot=slot, labeler=labeler, submission=submission, text=text, active_seconds=slot.active_seconds,
-        supersedes=newest,
+        slot=slot, labeler=labeler, submission=submission, text=text, prompt_flags=flags,
+        active_seconds=slot.active_seconds, supersedes=newest,
     )  # fmt: skip
     audit.record("revised", made, by=by or labeler, before={"revision": newest.pk})
     return made
@@ -96,6 +106,7 @@ def store(
     submission: UUID,
     text: str,
     active_seconds: int,
+    prompt_flags: Sequence[str] = (),
     late: bool = False,
     supersedes: Demonstration | None = None,
     prompt: Prompt | None = None,
@@ -112,6 +123,7 @@ def store(
                 guideline=slot.guideline,
                 submission=submission,
                 text=text,
+                prompt_flags=list(prompt_flags),
                 active_seconds=active_seconds,
                 late=late,
                 supersedes=supersedes,
@@ -138,7 +150,8 @@ def said(slot: Slot) -> dict[str, Any]:
     """What the slot's holder submitted, as the draft of its form: all checks ticked, for they gated it."""
     newest = selectors.newest(slot)
     number = len(checks_of(slot.guideline.body if slot.guideline else ""))
-    return {"text": newest.text if newest else "", "check": [str(at) for at in range(number)]}
+    flags = {"prompt_flag": newest.prompt_flags} if newest and newest.prompt_flags else {}
+    return {"text": newest.text if newest else "", "check": [str(at) for at in range(number)], **flags}
 
 
 def is_frozen(slot: Slot) -> bool:
@@ -148,7 +161,7 @@ def is_frozen(slot: Slot) -> bool:
 
 def recall_demonstration(slot: Slot) -> dict[str, Any]:
     """Delete the demonstration of a slot, all revisions, and return it as a draft; fails when a snapshot holds one."""
-    draft = {"text": said(slot)["text"]}
+    draft = {name: value for name, value in said(slot).items() if name != "check"}
     delete(slot)
     return draft
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpResponse
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from labeling.assignments import screen
-from labeling.assignments.forms import hidden_fields
 from labeling.assignments.models import Slot
 from labeling.core.errors import BadInput
 from labeling.core.markdown import to_html
-from labeling.demonstrations import services
+from labeling.demonstrations import clarity, receiving, services
 from labeling.demonstrations.checks import checks_of, without_checks
 from labeling.people.models import Role
 from labeling.projects.access import ProjectRequest, member
+from labeling.projects.flags import known_prompt_flags
 
 
 def show(request: ProjectRequest, slot: Slot) -> HttpResponse:
@@ -39,6 +39,7 @@ def page(
         **screen.work_context(request, slot, submission=request.POST.get("submission", "")),
         **desk(slot, draft=draft, errors=errors, preview=preview),
         "facts": facts(slot),
+        "clarity": clarity.choices(slot, draft),
     }
     return render(request, "demonstrations/write.html", context, status=400 if errors else 200)
 
@@ -65,31 +66,31 @@ def facts(slot: Slot) -> list[tuple[str, str]]:
     return [(_("Kind"), prompt.get_kind_display()), *([(_("About"), prompt.category)] if prompt.category else [])]
 
 
+def draft_of(post: QueryDict) -> dict[str, Any]:
+    """The posted form as drafts keep it."""
+    return {
+        "text": post.get("text", "").replace("\r\n", "\n"),
+        "check": post.getlist("check"),
+        "prompt_flag": known_prompt_flags(post.getlist("prompt_flag")),
+    }
+
+
+def said(slot: Slot, draft: dict[str, Any]) -> dict[str, Any]:
+    """The draft as the services are told it."""
+    return {"text": draft["text"], "prompt_flags": draft["prompt_flag"]}
+
+
 def receive(request: ProjectRequest, slot: Slot) -> HttpResponse | None:
     """Save, preview or submit what was posted; None once it is submitted."""
-    token, submission, seconds = hidden_fields(request.POST)
-    text = request.POST.get("text", "").replace("\r\n", "\n")
-    draft = {"text": text, "check": request.POST.getlist("check")}
-    act = request.POST.get("act", "")
-    if act == "save":
-        return screen.save_by_hand(request, slot, token=token, draft=draft, seconds=seconds)
-    if act in {"preview", "write"}:
-        return page(request, slot, draft=draft, preview=act == "preview")
-    if errors := problems(slot, draft):
-        return page(request, slot, draft=draft, errors=errors)
-    said: dict[str, Any] = {"text": text, "submission": submission, "active_seconds": seconds}
-    try:
-        screen.send(
-            request,
-            slot,
-            token=token,
-            submit=services.submit_demonstration,
-            revise=services.revise_demonstration,
-            **said,
-        )
-    except BadInput as problem:
-        return page(request, slot, draft=draft, errors={problem.field or "text": problem.detail})
-    return None
+    sheet = receiving.Sheet(
+        page=page,
+        problems=problems,
+        said=said,
+        submit=services.submit_demonstration,
+        revise=services.revise_demonstration,
+        blamed="text",
+    )
+    return receiving.receive(request, slot, sheet=sheet, draft=draft_of(request.POST))
 
 
 def problems(slot: Slot, draft: dict[str, Any]) -> dict[str, str]:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from django.db import models
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+
+from labeling.core.errors import BadInput
 
 
 class Flag(models.TextChoices):
@@ -47,3 +52,17 @@ def all_flags() -> list[str]:
 def all_prompt_flags() -> list[str]:
     """Every flag of a prompt: what a new project asks."""
     return list(PromptFlag.values)
+
+
+def known_prompt_flags(said: Iterable[str]) -> list[str]:
+    """Those of the posted words that are prompt flags."""
+    return [flag for flag in said if flag in PromptFlag.values]
+
+
+def check_prompt_flags(flags: Sequence[str]) -> frozenset[str]:
+    """What was said of the prompt; BadInput for unknown words."""
+    if unknown := set(flags) - set(PromptFlag.values):
+        raise BadInput(
+            gettext("There is no prompt flag '%(unknown)s'.") % {"unknown": min(unknown)}, field="prompt_flags"
+        )
+    return frozenset(flags)

@@ -10,8 +10,9 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from labeling.core.filters import FilterForm
+from labeling.core.kept_words import told
 from labeling.projects.models import Project
-from labeling.prompts import selectors
+from labeling.prompts import hygiene, selectors
 from labeling.prompts.models import Prompt
 
 
@@ -78,6 +79,16 @@ class PromptFilter(FilterForm):
         super().__init__(*args, **kwargs)
         names = [(name, name) for name in selectors.categories(project)]
         self.fields["category"].choices = [("", _("Every category")), *names]  # type: ignore[attr-defined]
+
+
+class FindingFilter(FilterForm):
+    """The filter of the quarantine: what hygiene found."""
+
+    kind = forms.ChoiceField(
+        required=False,
+        label=_("Found"),
+        choices=lambda: [("", _("Anything")), *((name, told(name)) for name, _pattern, _holds in hygiene.KINDS)],
+    )
 
 
 class CategoryForm(forms.Form):

@@ -21,8 +21,8 @@ from labeling.core.pagination import paginate
 from labeling.people.models import Role
 from labeling.projects.access import ProjectRequest, member
 from labeling.projects.saved_views import filters_of, saved_views
-from labeling.prompts import bulk, export, hygiene, quarantine, selectors
-from labeling.prompts.forms import CategoryForm, PromptFilter
+from labeling.prompts import bulk, export, quarantine, selectors
+from labeling.prompts.forms import CategoryForm, FindingFilter, PromptFilter
 from labeling.prompts.models import Prompt
 
 page = require_http_methods(["GET", "HEAD", "POST"])
@@ -118,15 +118,14 @@ def prompts_export(request: ProjectRequest, slug: str, fmt: str) -> HttpResponse
 @require_safe
 def quarantined(request: ProjectRequest, slug: str) -> HttpResponse:
     """What hygiene has set aside, with its findings marked."""
-    kind = request.GET.get("kind", "")
-    kinds = [name for name, _pattern, _holds in hygiene.KINDS]
-    rows = quarantine.quarantined(request.project, kind=kind if kind in kinds else "")
-    found = paginate(request, rows, size=QUARANTINE_PAGE)
+    form = FindingFilter(request.GET or None)
+    wanted = form.wanted()
+    found = paginate(request, quarantine.quarantined(request.project, **wanted), size=QUARANTINE_PAGE)
     context = {
+        "form": form,
+        "filtered": bool(wanted),
         "page": found,
         "rows": [(prompt, quarantine.marked(prompt)) for prompt in found],
-        "kinds": kinds,
-        "kind": kind,
     }
     return render(request, "prompts/quarantine.html", context)
 

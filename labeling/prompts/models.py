@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from labeling.core.kept_words import told
 from labeling.projects.models import Project
@@ -65,7 +66,7 @@ class Prompt(models.Model):
     class State(models.TextChoices):
         """Only active prompts get tasks; a brief asks labelers to write prompts and is never answered itself."""
 
-        ACTIVE = "active", _("Active")
+        ACTIVE = "active", pgettext_lazy("prompt", "Active")
         QUARANTINED = "quarantined", _("Quarantined")
         WITHDRAWN = "withdrawn", _("Withdrawn")
         BRIEF = "brief", _("Brief")

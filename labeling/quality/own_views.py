@@ -64,7 +64,8 @@ def own_piece(request: ProjectRequest, slug: str, slot: UUID) -> HttpResponse:
     found, work = own_work.own_piece(project=request.project, labeler=request.user, public_id=slot)
     context = {
         "slot": found,
-        "prompt": found.task.prompt,
+        "prompt": found.task.prompt if isinstance(work, Ranking) else work.prompt,
+        "prompt_flags": review_selectors.prompt_flag_words(work),
         "work": work,
         "kind": kinds.named(found.kind),
         "responses": review_selectors.said_of(work) if isinstance(work, Ranking) else [],

@@ -87,7 +87,7 @@ def round_label(number: int | None) -> str:
 
 def week(key: str) -> str:
     """The Monday of a week."""
-    return date_format(date.fromisoformat(key), "j M Y")
+    return date_format(date.fromisoformat(key), _("j M Y"))
 
 
 def reason(finding: Mapping[str, Any]) -> str:

@@ -125,7 +125,7 @@ def evidence_of(project: Project, chunk: Sequence[Any]) -> Evidence:
     found = Evidence(revised=revised(model, ids), reviewed=reviewed, earlier=Counter(dict(counts)))
     if model is Ranking:
         found.failed = failed_controls(chunk)
-        found.flagged = flagged(ids)
+    found.flagged = flagged(model, ids)
     return found
 
 
@@ -139,11 +139,15 @@ def revised(model: type[Any], ids: Iterable[int]) -> set[int]:
     return set(older)
 
 
-def flagged(ids: Iterable[int]) -> set[int]:
-    """Rankings that flag a completion as harmful, or the prompt as sensitive."""
+def flagged(model: type[Any], ids: Iterable[int]) -> set[int]:
+    """Work that flags its prompt as sensitive, and rankings that flag a completion as harmful."""
+    prompts = set(
+        model.objects.filter(pk__in=ids, prompt_flags__contains=[PromptFlag.SENSITIVE]).values_list("pk", flat=True)
+    )
+    if model is not Ranking:
+        return prompts
     ratings = Rating.objects.filter(ranking__in=ids, flags__overlap=sorted(HARM)).values_list("ranking", flat=True)
-    prompts = Ranking.objects.filter(pk__in=ids, prompt_flags__contains=[PromptFlag.SENSITIVE])
-    return set(ratings) | set(prompts.values_list("pk", flat=True))
+    return set(ratings) | prompts
 
 
 def failed_controls(chunk: Sequence[Ranking]) -> set[int]:

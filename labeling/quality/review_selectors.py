@@ -15,7 +15,7 @@ from labeling.comparisons.models import Ranking
 from labeling.core.errors import NotFound
 from labeling.demonstrations.models import Demonstration
 from labeling.people.models import User
-from labeling.projects.flags import Flag
+from labeling.projects.flags import Flag, PromptFlag
 from labeling.projects.models import Project
 from labeling.quality.models import Review
 
@@ -104,6 +104,11 @@ def said_of(ranking: Ranking) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def prompt_flag_words(work: Ranking | Demonstration) -> list[str]:
+    """What the author says of the prompt, in words."""
+    return [str(PromptFlag(flag).label) for flag in work.prompt_flags]
 
 
 def flag_words(flags: list[str]) -> list[str]:

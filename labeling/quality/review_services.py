@@ -67,7 +67,7 @@ def edit_demonstration(*, review: Review, text: str, by: User) -> Review:
     if old is None:
         raise BadInput(_("This work is a ranking: give its places."), field="text")
     must_be_free(old)
-    fields = copied(old, "project_id", "prompt_id", "task_id", "slot_id", "guideline_id")
+    fields = copied(old, "project_id", "prompt_id", "task_id", "slot_id", "guideline_id", "prompt_flags")
     return put(locked, Demonstration.objects.create(**fields, **new_revision(old, by), text=text), by)
 
 

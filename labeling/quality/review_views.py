@@ -79,6 +79,7 @@ def screen(request: ProjectRequest, found: Review, form: NoteForm) -> HttpRespon
         "review": found,
         "work": work,
         "prompt": found.prompt,
+        "prompt_flags": selectors.prompt_flag_words(work),
         "responses": selectors.responses(found),
         "form": form,
         "is_own": found.labeler_id == request.user.pk,

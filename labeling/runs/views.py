@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from labeling.core.errors import BadInput, WrongState
+from labeling.core.filters import KindAndStateFilter
 from labeling.core.kept_words import told
 from labeling.core.pagination import paginate
 from labeling.people.models import Role
@@ -31,17 +32,16 @@ LOG_LINES = 60
 @member(Role.ENGINEER)
 def runs(request: ProjectRequest, slug: str) -> HttpResponse:
     """All runs of the project, by kind and state; tick some to compare."""
-    kind, state = request.GET.get("kind", ""), request.GET.get("state", "")
-    page = paginate(
-        request, selectors.filtered(project=request.project, kind=kind, state=state), size=30, by="created_at"
-    )
+    states = [("live", _("Not over")), ("over", _("Over")), *Run.State.choices]
+    form = KindAndStateFilter(request.GET or None, kinds=Run.Kind.choices, states=states)
+    wanted = form.wanted()
+    page = paginate(request, selectors.filtered(project=request.project, **wanted), size=30, by="created_at")
     for run in page.rows:
         run.shown = {"took": selectors.duration(run), "left": selectors.time_left(run), "key": key_number(run)}  # type: ignore[attr-defined]
     context = {
+        "form": form,
+        "filtered": bool(wanted),
         "page": page,
-        "kinds": Run.Kind.choices,
-        "states": [("live", _("Not over")), ("over", _("Over")), *Run.State.choices],
-        "new_kinds": OFFERED,
         "is_live": any(not run.is_over for run in page.rows),
     }
     return render(request, "runs/runs.html", context)

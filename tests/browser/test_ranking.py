@@ -16,10 +16,15 @@ from labeling.comparisons.services import create_comparisons
 from labeling.demonstrations.models import Demonstration
 from labeling.people.models import User
 from labeling.projects.models import Project
-from tests.browser.work import check_looks, press
+from tests.browser.work import check_looks, check_width, press
 from tests.factories import ProjectFactory, PromptFactory, completions_of, contractor_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+# Places that lie outside the frame that holds them.
+CUT_OFF = """() => [...document.querySelectorAll(".seg.rank label")]
+  .filter((label) => label.getBoundingClientRect().right > label.parentElement.getBoundingClientRect().right + 0.5)
+  .map((label) => label.textContent)"""
 
 
 @pytest.fixture
@@ -103,6 +108,18 @@ def test_moving_tying_undoing_and_contradictions(open_work, project, labeler):
     before = order(page)
     press(page, "1")
     assert order(page) == before
+
+
+def test_wide_tables_and_long_formulas_scroll_in_their_response_and_no_place_is_cut_off(open_work, project, labeler):
+    prompt = PromptFactory(project=project)
+    table = "| " + " | ".join(["a heading of some length"] * 6) + " |\n" + "|---" * 6 + "|\n" + "| cell " * 6 + "|"
+    group = completions_of(prompt, 9, text=f"{table}\n\n$$" + "x_1 + \\frac{1}{2} + " * 12 + "y$$")
+    create_comparisons(project=project, groups=[group], by=None, overlap=1)
+    page = open_work(project, labeler)
+    for width in (1440, 1024, 390, 320):
+        page.set_viewport_size({"width": width, "height": 844})
+        check_width(page, width)
+        assert page.evaluate(CUT_OFF) == [], width
 
 
 def test_dragging_onto_a_rung_ties_and_between_rungs_inserts(open_work, project, labeler):

@@ -74,6 +74,24 @@ def test_typing_is_saved_within_a_second_and_comes_back(open_work, project, labe
     assert page.evaluate("Object.keys(localStorage).filter(name => name.startsWith('draft:'))") == []
 
 
+def test_a_doubt_about_the_prompt_is_saved_with_the_draft_and_submitted(open_work, project, labeler):
+    page = open_work(project, labeler)
+    page.keyboard.type("What do you mean?")
+    page.get_by_label("Unclear", exact=True).check()
+    expect(page.locator("[data-saved]")).to_have_text("Draft saved", timeout=2000)
+    page.reload()
+    expect(page.get_by_label("Unclear", exact=True)).to_be_checked()
+    assert Slot.objects.get(state="leased").draft["prompt_flag"] == ["unclear_intent"]
+    page.get_by_role("radio", name="Yes", exact=True).check()
+    page.get_by_label("Unclear", exact=True).check()
+    page.locator("[name=check]").nth(0).check()
+    page.locator("[name=check]").nth(1).check()
+    first = page.url
+    press(page, "Control+Enter")
+    page.wait_for_url(lambda url: url != first)
+    assert Demonstration.objects.get().prompt_flags == ["unclear_intent"]
+
+
 def test_losing_the_lease_is_said_and_the_text_is_kept(open_work, project, labeler, console_errors):
     from labeling.assignments import claim, leases
 

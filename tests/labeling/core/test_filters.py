@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django import forms
 
-from labeling.core.filters import FilterForm, chosen
+from labeling.core.filters import FilterForm, KindAndStateFilter, chosen
 from labeling.prompts.models import Prompt
 from tests.factories import PromptFactory
 
@@ -31,6 +31,14 @@ def test_only_filters_that_say_something_right_are_wanted(
     said: dict[str, str] | None, wanted: dict[str, object]
 ) -> None:
     assert Filter(said).wanted() == wanted
+
+
+def test_a_list_by_kind_and_state_offers_all_first_and_passes_over_what_it_does_not_know() -> None:
+    choices = {"kinds": [("sft", "SFT")], "states": [("over", "Over")]}
+    form = KindAndStateFilter({"kind": "sft", "state": ""}, **choices)
+    assert form.fields["kind"].choices == [("", "Every kind"), ("sft", "SFT")]
+    assert form.wanted() == {"kind": "sft"}
+    assert KindAndStateFilter({"kind": "odd", "state": "over"}, **choices).wanted() == {}
 
 
 @pytest.mark.django_db

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from labeling.core.markdown import to_html
+from labeling.core.markdown import plain_start, to_html
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -89,3 +89,28 @@ def test_an_unknown_language_is_plain_code() -> None:
 def test_headings_begin_where_the_page_says_and_never_pass_six() -> None:
     assert to_html("# a\n\n### b", top=2).replace("\n", "") == "<h2>a</h2><h4>b</h4>"
     assert to_html("###### deep").startswith("<h6>")
+
+
+def test_a_formula_between_double_dollars_inside_a_paragraph_gets_its_own_line() -> None:
+    html = to_html("Thus $$x = 1$$ holds.")
+    assert html.startswith('<p>Thus <span class="math block" tabindex="0"><math')
+    assert html.endswith("</span> holds.</p>\n") and "$" not in html
+
+
+def test_what_may_be_wider_than_a_phone_scrolls_by_itself() -> None:
+    assert to_html("| a |\n|---|\n| 1 |").startswith('<div class="wide" tabindex="0"><table>')
+    assert '<span class="long" tabindex="0"><math' in to_html("$" + "a+b+" * 12 + "c$")
+    assert 'class="long"' not in to_html("$a+b$")
+
+
+def test_right_to_left_text_says_its_direction_block_by_block() -> None:
+    html = to_html("السماء زرقاء.\n\n- في النهار\n\nIn English.")
+    assert html.count('<p dir="auto">') == 2 and '<ul dir="auto">' in html and "<li>" in html
+    assert "dir=" not in to_html("The sky is blue.\n\n1. 天空是蓝色的")
+    assert "dir=" not in to_html("```\nالسماء <p>\n```")
+
+
+def test_the_start_of_a_text_is_said_without_its_marks() -> None:
+    assert plain_start("# Why\n\n- **one** `two`\n\n```python\nx = 1\n```", 60) == "Why one two x = 1"
+    assert plain_start("A [link](https://example.org) to $x$", 60) == "A link to x"
+    assert plain_start("word " * 40, 9) == "word word" and plain_start("", 9) == ""

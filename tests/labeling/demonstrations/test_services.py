@@ -10,10 +10,10 @@ from django.db import IntegrityError, transaction
 from labeling.assignments import claim
 from labeling.assignments.models import Slot
 from labeling.core.errors import BadInput, Conflict, Reused
-from labeling.demonstrations import selectors
+from labeling.demonstrations import clarity, selectors, services
 from labeling.demonstrations.checks import DEFAULT, checks_of, without_checks
 from labeling.demonstrations.models import Demonstration
-from labeling.demonstrations.services import create_demonstration_tasks, submit_demonstration
+from labeling.demonstrations.services import create_demonstration_tasks, revise_demonstration, submit_demonstration
 from tests.factories import ProjectFactory, PromptFactory, contractor_of
 
 pytestmark = pytest.mark.django_db
@@ -50,6 +50,37 @@ def test_a_submission_closes_its_slot_and_carries_the_guideline(said, labeler, p
 def test_submitting_twice_returns_the_first_demonstration(said):
     assert submit_demonstration(**said) == submit_demonstration(**said)
     assert Demonstration.objects.count() == 1
+
+
+def test_doubts_about_the_prompt_are_kept_and_come_back_as_the_draft(said, labeler):
+    made = submit_demonstration(**said, prompt_flags=["unclear_intent"])
+    assert made.prompt_flags == ["unclear_intent"]
+    with pytest.raises(Reused):
+        submit_demonstration(**said)
+    assert services.said(made.slot)["prompt_flag"] == ["unclear_intent"]
+    revised = revise_demonstration(
+        slot_id=made.slot.public_id, labeler=labeler, submission=uuid.uuid4(), text="Better."
+    )
+    assert revised.prompt_flags == [] and "prompt_flag" not in services.said(made.slot)
+
+
+def test_an_unknown_flag_is_refused_and_nothing_is_submitted(said):
+    with pytest.raises(BadInput, match="There is no prompt flag 'odd'"):
+        submit_demonstration(**said, prompt_flags=["odd"])
+    assert Demonstration.objects.count() == 0
+
+
+def test_the_switch_asks_what_the_project_asks(said, project):
+    slot = Slot.objects.select_related("project").get(public_id=said["slot_id"])
+    assert [(value, on) for value, _, on in clarity.choices(slot, {})] == [
+        ("", True), ("unclear_intent", False), ("sensitive", False),
+    ]  # fmt: skip
+    slot.project.prompt_flags = ["sensitive"]
+    assert [(value, on) for value, _, on in clarity.choices(slot, {"prompt_flag": ["sensitive"]})] == [
+        ("", False), ("sensitive", True),
+    ]  # fmt: skip
+    slot.project.prompt_flags = ["ambiguous"]
+    assert clarity.choices(slot, {}) == []
 
 
 def test_the_same_key_with_another_text_is_refused(said):

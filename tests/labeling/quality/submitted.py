@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from labeling.assignments import claim
 from labeling.comparisons.models import Comparison, Ranking
@@ -44,13 +45,13 @@ def rank_next(project: Project, labeler: User, places: Sequence[int] | None = No
     )
 
 
-def write_next(project: Project, labeler: User, text: str = "Because of the air.") -> Demonstration:
+def write_next(project: Project, labeler: User, text: str = "Because of the air.", **said: Any) -> Demonstration:
     """Claim a fresh demonstration task and write it."""
     create_demonstration_tasks(project=project, prompts=[PromptFactory(project=project)], by=None)
     slot = claim.claim_slot(project=project, labeler=labeler, kinds=["demonstration"])
     assert slot is not None
     return submit_demonstration(
-        slot_id=slot.public_id, labeler=labeler, token=slot.lease_token, submission=uuid.uuid4(), text=text
+        slot_id=slot.public_id, labeler=labeler, token=slot.lease_token, submission=uuid.uuid4(), text=text, **said
     )
 
 

@@ -102,8 +102,10 @@ def test_flagged_work_is_reviewed_when_the_project_wants_it(project):
     for flag in ("opinion", "violent"):
         pk = comparisons(project, 1)[0].completions.first().pk
         harmful = rank_next(project, labeler, ratings={pk: {"quality": 1, "flags": [flag]}})
-    assert sample(project) == 2
-    assert [waiting(project, work).reason for work in (sensitive, harmful)] == ["flagged", "flagged"]
+    write_next(project, labeler, prompt_flags=["unclear_intent"])
+    unsafe = write_next(project, labeler, prompt_flags=["sensitive"])
+    assert sample(project) == 3
+    assert [waiting(project, work).reason for work in (sensitive, harmful, unsafe)] == ["flagged"] * 3
 
 
 def test_work_that_may_still_be_taken_back_waits(project):
@@ -253,13 +255,17 @@ def test_every_screen_shows_rankings_and_demonstrations(client, project, reviewe
     Project.objects.filter(pk=project.pk).update(review_percent=100)
     labeler = contractor_of(project)
     comparisons(project, 1)
-    works = [rank_next(project, labeler, reason="Clearer."), write_next(project, labeler, "Because.")]
+    works = [
+        rank_next(project, labeler, reason="Clearer.", prompt_flags=["ambiguous"]),
+        write_next(project, labeler, "Because.", prompt_flags=["unclear_intent"]),
+    ]
     sample(project)
     client.force_login(reviewer)
     assert client.get(reverse("reviews", args=[project.slug])).status_code == 200
-    for work, shown in zip(works, ("Place 1:", "Because."), strict=True):
+    for work, shown, flag in zip(works, ("Place 1:", "Because."), ("Ambiguous", "Intent unclear"), strict=True):
         at = [project.slug, waiting(project, work).public_id]
-        assert shown in client.get(reverse("review", args=at)).content.decode()
+        page = client.get(reverse("review", args=at)).content.decode()
+        assert shown in page and flag in page
         assert client.get(reverse("review-edit", args=at)).status_code == 200
     places = {f"place-{item.completion_id}": "1" for item in works[0].items.all()}
     client.post(reverse("review-edit", args=[project.slug, waiting(project, works[0]).public_id]), places)

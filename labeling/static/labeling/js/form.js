@@ -11,18 +11,18 @@ const MANY = /^(flag-|check$|prompt_flag$)/;
 export function read() {
   const draft = {};
   for (const [name, value] of new FormData(form)) {
-    if (CONTROL.has(name)) continue;
+    if (CONTROL.has(name) || value === "") continue;
     if (MANY.test(name)) (draft[name] ??= []).push(value);
-    else if (value !== "") draft[name] = value;
+    else draft[name] = value;
   }
   return draft;
 }
 export function fill(draft) {
   for (const control of form.elements) {
     if (!control.name || CONTROL.has(control.name)) continue;
-    const said = draft[control.name];
+    const said = draft[control.name] ?? "";
     if (control.type === "radio" || control.type === "checkbox") control.checked = [said].flat().includes(control.value);
-    else if (control.matches("textarea, input")) control.value = said ?? "";
+    else if (control.matches("textarea, input")) control.value = said;
   }
 }
 /** The same for equal drafts, whatever order their fields come in; empty lists say nothing. */

@@ -24,10 +24,23 @@ from labeling.people.models import Role
 from labeling.projects.access import ProjectRequest, member
 from labeling.projects.exports import exported
 from labeling.projects.saved_views import filters_of, saved_views
+from labeling.prompts.models import Prompt
 
 TASKS_PER_PAGE = 50
 COLUMNS = ("id", "title", "kind", "round", "created", "created by")
 SLOT_WORDS = {"leased": gettext_lazy("In progress")}
+SETTING_WORDS = {
+    "purpose": gettext_lazy("Purpose"),
+    "prompt_kind": gettext_lazy("Kind of prompt"),
+    "overlap": gettext_lazy("Judgements per task"),
+    "priority": gettext_lazy("Priority"),
+    "held_back": gettext_lazy("Completions held back"),
+    "dropped": gettext_lazy("Comparisons left out for them"),
+}
+VALUE_WORDS = {
+    "purpose": {"training": gettext_lazy("Training"), "evaluation": gettext_lazy("Evaluation")},
+    "prompt_kind": dict(Prompt.Kind.choices),
+}
 
 
 @require_safe
@@ -67,6 +80,16 @@ def lines(rows: QuerySet[TaskBatch]) -> Iterator[tuple[object, ...]]:
         for row in chunk:
             numbers = [counts[row.pk][state] for state in states]
             yield (str(row.public_id), row.title, row.kind, row.round_number, row.created_at.isoformat(), str(row.created_by or ""), *numbers)  # fmt: skip
+
+
+def settings_of(batch: TaskBatch) -> list[tuple[Any, Any]]:
+    """How the batch was made, in words; nothing is said of what held nothing back."""
+    said = {name: value for name, value in batch.settings.items() if value or name not in {"held_back", "dropped"}}
+    return [
+        (word, VALUE_WORDS.get(name, {}).get(said[name], said[name]))
+        for name, word in SETTING_WORDS.items()
+        if name in said
+    ]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -111,7 +134,7 @@ def batch(request: ProjectRequest, slug: str, batch: UUID) -> HttpResponse:
         "batch": found,
         "kind": kinds.named(found.kind),
         "slots": [(SLOT_WORDS.get(state, label), counts[state]) for state, label in Slot.State.choices],
-        "settings": [(name.replace("_", " "), found.settings[name]) for name in sorted(found.settings)],
+        "settings": settings_of(found),
         "tasks": selectors.task_counts(found),
         "page": page,
     }

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from labeling.projects.models import Guideline, Project
 from labeling.prompts.models import Prompt
@@ -48,7 +49,7 @@ class Task(models.Model):
     class State(models.TextChoices):
         """Paused tasks keep their submitted work and hand out no more; withdrawn ones are gone for good."""
 
-        OPEN = "open", _("Open")
+        OPEN = "open", pgettext_lazy("task", "Open")
         PAUSED = "paused", _("Paused")
         DONE = "done", _("Done")
         WITHDRAWN = "withdrawn", _("Withdrawn")
@@ -84,7 +85,7 @@ class Slot(models.Model):
     class State(models.TextChoices):
         """`paused` slots belong to paused tasks."""
 
-        OPEN = "open", _("Open")
+        OPEN = "open", pgettext_lazy("task", "Open")
         PAUSED = "paused", _("Paused")
         LEASED = "leased", _("Leased")
         SUBMITTED = "submitted", _("Submitted")

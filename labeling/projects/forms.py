@@ -131,6 +131,9 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
             "overlap": _("How many different people judge the same task."),
             "lease_minutes": _("Renewed with every saved draft."),
             "daily_goal": _("Shown to labelers as a quiet count."),
+            "asks_strength": _(
+                "Significantly, better, slightly or negligibly; it becomes the margin of the reward model."
+            ),
             "control_percent": _("Comparisons whose ranking is known, mixed into the others."),
             "review_percent": _("Drawn from all that is submitted."),
             "review_first": _("Of each kind of work."),
@@ -146,6 +149,7 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
             "prompts_per_owner": _("More are left out at import and counted."),
             "autopilot": _("When each threshold below is met."),
             "min_reward_accuracy": _("On held-out rankings; 0.5 is a coin."),
+            "max_kl": _("Nats per answer."),
         }
 
     def groups(self) -> list[tuple[str, list[Any]]]:

@@ -8,10 +8,12 @@ import pytest
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import path
+from django.utils.translation import override
 
 from labeling.people.models import Role
 from labeling.projects.access import member
 from labeling.projects.context import NAVIGATION
+from labeling.projects.forms import ProjectForm
 from labeling.projects.models import Acceptance, Guideline, Invitation, Membership, Project
 from labeling.urls import urlpatterns as real
 from tests.factories import MembershipFactory, ProjectFactory, UserFactory
@@ -193,3 +195,10 @@ def test_the_navigation_leads_only_where_the_role_may_go(client: Client) -> None
         assert [item.label for item in nav if item.current] == ["Guideline"]
         for item in nav:
             assert client.get(item.url).status_code in {200, 302}, (role, item.label)
+
+
+def test_every_help_text_of_the_settings_is_said_in_chinese() -> None:
+    helped = {name: field.help_text for name, field in ProjectForm.base_fields.items() if field.help_text}
+    english = {name: str(text) for name, text in helped.items()}
+    with override("zh-hans"):
+        assert [name for name, text in helped.items() if str(text) == english[name]] == []

@@ -24,6 +24,12 @@ def icon(name: str) -> SafeString:
     )
 
 
+@register.simple_tag
+def state(value: str, label: str = "") -> SafeString:
+    """A state as a coloured word; colour never says it alone."""
+    return format_html('<span class="pill state-{}">{}</span>', value, label or value)
+
+
 @register.filter
 def markdown(text: str, top: int = 4) -> SafeString:
     """Model or human text as sanitised HTML; its headings begin at `<h{top}>`."""

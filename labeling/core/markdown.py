@@ -18,6 +18,7 @@ from pygments.util import ClassNotFound
 
 LONG_FORMULA = 40  # characters of TeX; a longer one may be wider than a phone and scrolls by itself
 RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]")
+TO_DO = re.compile(r"<li>\[([ xX])\] ")  # "- [ ] item": a box to tick, as chat pages show it
 FORMAT = HtmlFormatter(nowrap=True, classprefix="tok-")
 
 
@@ -155,6 +156,7 @@ def to_html(text: str, top: int = 4) -> str:
         url_schemes={"http", "https", "mailto"},
         link_rel="noopener noreferrer nofollow",
     )
+    html = TO_DO.sub(lambda found: f'<li class="to-do{" done" if found[1] != " " else ""}">', html)
     html = re.sub('<(div|span) class="(math block|long)">', r'<\1 class="\2" tabindex="0">', html)
     html = html.replace("<table", '<div class="wide" tabindex="0"><table').replace("</table>", "</table></div>")
     return re.sub(r"<(/?)h([1-6])", lambda m: f"<{m[1]}h{min(6, int(m[2]) + top - 1)}", html)

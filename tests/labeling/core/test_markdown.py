@@ -114,3 +114,10 @@ def test_the_start_of_a_text_is_said_without_its_marks() -> None:
     assert plain_start("# Why\n\n- **one** `two`\n\n```python\nx = 1\n```", 60) == "Why one two x = 1"
     assert plain_start("A [link](https://example.org) to $x$", 60) == "A link to x"
     assert plain_start("word " * 40, 9) == "word word" and plain_start("", 9) == ""
+
+
+def test_items_to_tick_are_boxes() -> None:
+    html = to_html("- [ ] open\n- [x] ticked\n- [y] neither")
+    assert '<li class="to-do">open</li>' in html and '<li class="to-do done">ticked</li>' in html
+    assert "<li>[y] neither</li>" in html
+    assert "[ ] code" in to_html("`[ ] code`")

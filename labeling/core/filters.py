@@ -23,6 +23,14 @@ class FilterForm(forms.Form):
         return {name: value for name, value in self.cleaned_data.items() if value}
 
 
+class DayField(forms.DateField):
+    """A day to filter by. Browsers take its value in one format only, whatever the language of the page."""
+
+    def __init__(self, *, label: Any) -> None:
+        widget = forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"})
+        super().__init__(required=False, label=label, widget=widget, input_formats=["%Y-%m-%d"])
+
+
 class KindAndStateFilter(FilterForm):
     """The filters of a list whose rows have a kind and a state."""
 

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST, require_safe
 
 from labeling.core.chain import chain_state
-from labeling.core.filters import FilterForm
+from labeling.core.filters import DayField, FilterForm
 from labeling.core.models import Event
 from labeling.core.pagination import chunks_of, paginate
 from labeling.people.models import Role, User
@@ -36,8 +36,8 @@ class AuditFilter(FilterForm):
     verb = forms.CharField(required=False, max_length=60, label=_("Did what"))
     object_type = forms.CharField(required=False, max_length=60, label=_("To what"))
     object_id = forms.CharField(required=False, max_length=60, label=_("Its id"))
-    since = forms.DateField(required=False, label=_("From"), widget=forms.DateInput(attrs={"type": "date"}))
-    until = forms.DateField(required=False, label=_("To"), widget=forms.DateInput(attrs={"type": "date"}))
+    since = DayField(label=_("From"))
+    until = DayField(label=_("To"))
 
 
 def events(request: ProjectRequest, wanted: dict[str, Any]) -> QuerySet[Event]:

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 
 from labeling.assignments import kinds
 from labeling.comparisons.models import Ranking
-from labeling.core.filters import FilterForm
+from labeling.core.filters import DayField, FilterForm
 from labeling.core.pagination import paginate
 from labeling.core.spreadsheet import csv_file
 from labeling.people.models import Role
@@ -31,8 +31,8 @@ class OwnFilter(FilterForm):
         label=_("Review"),
         choices=[("", _("Any")), ("none", _("Not asked for")), *Review.State.choices],
     )
-    since = forms.DateField(required=False, label=_("From"), widget=forms.DateInput(attrs={"type": "date"}))
-    until = forms.DateField(required=False, label=_("To"), widget=forms.DateInput(attrs={"type": "date"}))
+    since = DayField(label=_("From"))
+    until = DayField(label=_("To"))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -159,3 +159,14 @@ def test_an_account_is_closed_and_opened_by_platform_admins_after_saying_what_it
     client.post(url)
     labeler.refresh_from_db()
     assert labeler.is_active
+
+
+def test_the_first_of_the_month_stands_in_the_form_in_every_language(
+    client: Client, project: Project, admin: User
+) -> None:
+    client.force_login(admin)
+    first = datetime.now(UTC).date().replace(day=1)
+    for language in ("en", "zh-hans"):
+        page = client.get(reverse("people-work", args=[project.slug]), headers={"accept-language": language})
+        said = page.content.decode()
+        assert f'lang="{language}"' in said and f'value="{first.isoformat()}"' in said

@@ -94,7 +94,7 @@ def person_role(request: ProjectRequest, slug: str, membership_id: int) -> HttpR
     place = member_of(request, membership_id)
     form = RoleForm(request.POST or None, initial={"role": place.role})
     if request.method == "POST" and form.is_valid():
-        services.change_role(membership=place, role=form.cleaned_data["role"], by=request.user)
+        place = services.change_role(membership=place, role=form.cleaned_data["role"], by=request.user)
         messages.success(
             request, _("%(user)s has the role %(role)s.") % {"user": place.user, "role": place.get_role_display()}
         )

@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 from labeling.assignments import claim, leases
 from labeling.assignments.models import Slot
 from labeling.comparisons.models import Ranking
+from labeling.datasets import services as datasets
 from labeling.demonstrations.models import Demonstration
 from labeling.demonstrations.own import create_own_prompt_tasks
 from labeling.people.models import Role
@@ -245,3 +246,15 @@ def test_ones_own_history_hours_and_files(open_as, project):
     with page.expect_download() as days:
         page.get_by_role("link", name="All days as CSV").click()
     assert len(Path(days.value.path()).read_text(encoding="utf-8-sig").splitlines()) == 2
+
+
+def test_what_a_snapshot_holds_is_read_and_no_longer_changed(open_as, project):
+    labeler = contractor_of(project)
+    written = write_next(project, labeler, "Because of the air.")
+    page = open_as(labeler)
+    page.goto(f"/p/day/label/own/{written.slot.public_id}/")
+    expect(page.get_by_role("link", name="Change it")).to_be_visible()
+    datasets.freeze(project=project, kind="demonstrations")
+    page.reload()
+    expect(page.get_by_text("It is part of a snapshot and can no longer be changed.")).to_be_visible()
+    expect(page.get_by_role("link", name="Change it")).to_have_count(0)

@@ -159,3 +159,19 @@ def test_a_control_is_made_from_a_task(desk, project):
     expect(desk.locator("tbody tr")).to_have_count(1)
     control = ControlItem.objects.get()
     assert sorted(control.known.values()) == [1, 2, 2]
+
+
+def test_a_role_is_changed_and_holds_from_the_next_page(desk, open_as, project):
+    labeler = contractor_of(project, name="Maya Okafor")
+    page = open_as(labeler)
+    page.goto("/p/day/label/")
+    expect(page.get_by_role("link", name="Review", exact=True)).to_have_count(0)
+    desk.goto("/p/day/people/")
+    desk.get_by_role("link", name="Maya Okafor", exact=True).click()
+    desk.get_by_role("link", name="Change the role").click()
+    expect(desk.get_by_text("Now: Contractor.")).to_be_visible()
+    desk.locator("form.confirm select").select_option("reviewer")
+    desk.get_by_role("button", name="Change it").click()
+    expect(desk.get_by_text("Maya Okafor has the role Reviewer.")).to_be_visible()
+    page.goto("/p/day/review/")
+    expect(page.get_by_role("heading", name="Review", exact=True)).to_be_visible()

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from training.config_fields import Config, ConfigError, opt
 
+CURVE_LEAST = 4  # candidates: a curve is fitted to two points beyond the first, those of 2 and of 4
+
 
 @dataclass(frozen=True)
 class SampleConfig(Config):
@@ -36,6 +38,10 @@ class SampleConfig(Config):
     def check_reads(self, inputs: Collection[str], data: Collection[str]) -> None:
         if self.best_of > 1 and "reward" not in inputs:
             raise ConfigError("best_of", "needs inputs.reward to tell which candidate is best; name one, or use 1")
+        if "gold" in inputs and self.best_of < CURVE_LEAST:
+            raise ConfigError(
+                "best_of", f"must be at least {CURVE_LEAST} when inputs.gold is given, for a curve; or leave that out"
+            )
         if self.shots and "demonstrations" not in data:
             raise ConfigError("shots", "needs data.demonstrations to take them from; or use 0")
         if "demonstrations" in data and not self.shots:

@@ -65,7 +65,7 @@ class StageNeeds:
 NEEDS: dict[Kind, StageNeeds] = {
     Kind.PRETRAIN: StageNeeds(("documents",), (), "base"),
     Kind.SFT: StageNeeds(("demonstrations",), ("policy",), "policy"),
-    Kind.SAMPLE: StageNeeds(("prompts", "demonstrations?"), ("policy", "reward?"), "completions"),
+    Kind.SAMPLE: StageNeeds(("prompts", "demonstrations?"), ("policy", "reward?", "gold?"), "completions"),
     Kind.REWARD: StageNeeds(("rankings", "demonstrations?"), ("policy",), "reward"),
     Kind.PPO: StageNeeds(("prompts", "documents?", "demonstrations?"), ("policy", "reward?", "gold?"), "policy"),
     Kind.EVALUATE: StageNeeds(("prompts?", "rankings?"), ("policy", "reference?", "reward?"), "report"),
@@ -113,7 +113,7 @@ def _refs(row: dict[str, Any], part: str, ref: type[Ref], kind: Kind) -> dict[st
 
 @dataclass(frozen=True)
 class RunSpec:
-    """`spec.json`: all that a stage may know. `inputs` maps a role (policy, reward, reference) to checkpoints, `data` a record kind to files."""
+    """`spec.json`: all that a stage may know. `inputs` maps a role (policy, reward, gold, reference) to checkpoints, `data` a record kind to files."""
 
     kind: Kind
     config: dict[str, Any]

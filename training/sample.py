@@ -3,9 +3,9 @@
     python -m training.sample RUN_DIR
 
 Reads data.prompts and inputs.policy (several are allowed, each with its own name); leaves completions.jsonl in output/.
-With inputs.reward every completion is scored, and the best of `best_of` candidates is kept. data.demonstrations gives
-the few-shot turns. A row's text depends on the seed, its prompt, its policy's name and its number only. What is finished
-when the run is stopped is kept in checkpoints/completions.jsonl and not sampled again.
+With inputs.reward every completion is scored, and the best of `best_of` candidates is kept; inputs.gold only watches.
+data.demonstrations gives the few-shot turns. A row's text depends on the seed, its prompt, its policy's name and its
+number only. What is finished when the run is stopped is kept in checkpoints/completions.jsonl and not sampled again.
 """
 
 from __future__ import annotations
@@ -20,17 +20,22 @@ from typing import Any
 from training import distributed
 from training.advantages import best_of_n_kl
 from training.backbone import Backbone, load_backbone
+from training.best_of_n import Judges, best_answers, load_judges, report_curve
 from training.chat import encode_prompt
 from training.configs import SampleConfig
 from training.contracts import CompletionRecord, ContractError, InputRef, PromptRecord, canonical_json
 from training.prompt_programs import PromptProgram, build_program
 from training.records import prompt_rows
-from training.reward_model import RewardModel, load_reward
 from training.sample_progress import Progress
 from training.sampling import Decoding, Sampled, answer_text, generate, row_seed
 from training.session import Interrupted, Metrics, Session, main
 
-MICRO_TOKENS = 8192  # padded tokens in one forward pass of the reward model
+SCORES = {  # of a result, and where a record has them
+    "score": "score",
+    "score_candidates": "score_mean",
+    "gold_score": "gold_score",
+    "gold_score_candidates": "gold_score_best_of_1",
+}
 
 
 @dataclass(frozen=True)
@@ -52,14 +57,14 @@ def train(session: Session) -> Metrics:
         raise ContractError("data.prompts is empty; name at least one prompt")
     program = build_program(config.system, config.shots, session.records("demonstrations"))
     policies = named_policies(session.spec.inputs["policy"])
-    reward = judge(session)
+    judges = load_judges(session)
     progress = Progress(session, total=len(records) * len(policies) * config.n)
     for name, path in policies.items():
         backbone = load_backbone(path, device=session.device, dtype=session.dtype)
-        check_tokenizer(backbone, reward, name)
+        judges.check_tokenizer(backbone, name)
         rows = [row for row in rows_of(name, records, backbone, program, config.n) if row.id not in progress.records]
         own = [rows[at] for at in distributed.share([len(row.ids) for row in rows])]
-        sample_rows(session, backbone, reward, name, own, progress)
+        sample_rows(session, backbone, judges, name, own, progress)
         del backbone
     progress.gather()
     ordered = [
@@ -72,6 +77,8 @@ def train(session: Session) -> Metrics:
     if session.writes:
         (session.staging / "completions.jsonl").write_text(text, encoding="utf-8")
     found = summary(ordered) | {"policies": len(policies), "prompts": len(records)}
+    if judges.gold:
+        found |= report_curve(session, ordered, config.best_of)
     return found | ({"best_of_kl_bound": best_of_n_kl(config.best_of)} if config.best_of > 1 else {})
 
 
@@ -84,21 +91,6 @@ def named_policies(refs: Sequence[InputRef]) -> dict[str, str]:
             raise ContractError(f"inputs.policy[{at}]: the name '{name}' occurs twice; give each policy its own 'name'")
         policies[name] = ref.path
     return policies
-
-
-def judge(session: Session) -> RewardModel | None:
-    """The reward model that scores completions, if one is named."""
-    if not session.inputs("reward"):
-        return None
-    return load_reward(session.input("reward"), device=session.device, dtype=session.dtype, micro_tokens=MICRO_TOKENS)
-
-
-def check_tokenizer(backbone: Backbone, reward: RewardModel | None, policy: str) -> None:
-    """Answers go to the reward model as token ids: both must have the same vocabulary."""
-    if reward is not None and reward.backbone.tokenizer.get_vocab() != backbone.tokenizer.get_vocab():
-        raise ContractError(
-            f"inputs.reward has another tokenizer than the policy '{policy}': it cannot read its tokens"
-        )
 
 
 def completion_id(prompt_id: str, policy: str, number: int) -> str:
@@ -123,7 +115,7 @@ def rows_of(
 def sample_rows(
     session: Session,
     backbone: Backbone,
-    reward: RewardModel | None,
+    judges: Judges,
     policy: str,
     rows: Sequence[Row],
     progress: Progress,
@@ -137,7 +129,7 @@ def sample_rows(
         chosen = [[drawn[number] for number in range(config.best_of)] for drawn in map(candidates.pop, ready)]
         kept = [rows[at] for at in ready]
         ready.clear()
-        found = best_answers(reward, kept, chosen)
+        found = best_answers(judges, [row.plain_ids for row in kept], chosen)
         pairs = zip(kept, found, strict=True)
         progress.keep(
             [record_of(session, backbone, policy, row, answer, score) for row, (answer, score) in pairs],
@@ -180,25 +172,6 @@ def seed_of(seed: int, policy: str, row: Row, candidate: int) -> int:
     return row_seed(*parts, candidate) if candidate else row_seed(*parts)
 
 
-def best_answers(
-    reward: RewardModel | None, rows: Sequence[Row], candidates: Sequence[Sequence[Sampled]]
-) -> list[tuple[Sampled, dict[str, float]]]:
-    """Per row the candidate with the highest score (the first of equals), its score, and the mean over its candidates.
-
-    The reward model reads the prompt alone, as labelers did, not the system text and turns put before it.
-    """
-    if reward is None:
-        return [(answers[0], {}) for answers in candidates]
-    pairs = [(row.plain_ids, answer.ids) for row, answers in zip(rows, candidates, strict=True) for answer in answers]
-    scores = iter(reward.score(pairs).tolist())
-    found = []
-    for answers in candidates:
-        own = [next(scores) for _ in answers]
-        best = max(range(len(own)), key=lambda at: (own[at], -at))
-        found.append((answers[best], {"score": own[best], "score_mean": sum(own) / len(own)}))
-    return found
-
-
 def record_of(
     session: Session, backbone: Backbone, policy: str, row: Row, answer: Sampled, score: dict[str, float]
 ) -> CompletionRecord:
@@ -228,7 +201,7 @@ def record_of(
 
 
 def summary(records: Iterable[CompletionRecord]) -> dict[str, Any]:
-    """Means over completions; with a reward model, `score` of those kept and `score_candidates` of all that were drawn."""
+    """Means over completions; of scores, `score` and `gold_score` of those kept and …`_candidates` of all that were drawn."""
     rows = list(records)
     tokens = sum(record.token_count for record in rows)
     found: dict[str, Any] = {
@@ -237,7 +210,7 @@ def summary(records: Iterable[CompletionRecord]) -> dict[str, Any]:
         "eos_fraction": sum(record.finish_reason == "stop" for record in rows) / len(rows),
         "logprob_per_token": sum(record.logprob for record in rows) / tokens,
     }
-    for name, source in (("score", "score"), ("score_candidates", "score_mean")):
+    for name, source in SCORES.items():
         if all(source in record.sampling for record in rows):
             found[name] = sum(record.sampling[source] for record in rows) / len(rows)
     return found

@@ -70,9 +70,12 @@ class _Wandb:
         known = {"id": facts["id"], "resume": "allow"} if facts["id"] else {}
         shown = {"name": facts["name"], "config": facts["config"]}
         self._run = module.init(project=PROJECT, dir=str(run_dir), **shown, **known)
+        self._newest = 0
 
     def write(self, step: int, numbers: Mapping[str, float]) -> None:
-        self._run.log(dict(numbers), step=step)
+        """It drops a step behind the newest, as those of a curve by candidates are: such a line gets the next free step."""
+        self._run.log(dict(numbers), step=step if step >= self._newest else None)
+        self._newest = max(self._newest, step)
 
     def close(self) -> None:
         self._run.finish()

@@ -13,7 +13,10 @@ from labeling.runs.models import Run
 
 @dataclass(frozen=True)
 class Chart:
-    """One small multiple. `target` names the config field whose value is drawn as a line (0 draws none)."""
+    """One small multiple. `target` names the config field whose value is drawn as a line (0 draws none).
+
+    A `late` one has its numbers at the end, and not in every run: it is shown when they are there.
+    """
 
     metric: str
     title: Promise
@@ -21,6 +24,7 @@ class Chart:
     log: bool = False
     target: str = ""
     goal: float | None = None
+    late: bool = False
 
 
 PPO = [
@@ -54,7 +58,11 @@ CHARTS: dict[str, list[Chart]] = {
         Chart("reward/grad_norm", _("Gradient norm")),
     ],
     "ppo": PPO,
-    "sample": [Chart("sample/completions", _("Completions"), _("done so far"))],
+    "sample": [
+        Chart("sample/completions", _("Completions"), _("done so far")),
+        Chart("best_of/sample/score", _("Reward of the best of n"), _("by n candidates"), late=True),
+        Chart("best_of/sample/gold_score", _("Gold reward of the best of n"), _("by n candidates"), late=True),
+    ],
     "evaluate": [],
 }
 
@@ -64,7 +72,11 @@ def charts_of(run: Run) -> list[dict[str, Any]]:
     shown = []
     for chart in CHARTS[run.kind]:
         value = run.latest.get(chart.metric)
-        if value is None and (run.is_over or run.metrics_rows) and f"valid/{chart.metric}" not in run.latest:
+        if (
+            value is None
+            and (chart.late or run.is_over or run.metrics_rows)
+            and f"valid/{chart.metric}" not in run.latest
+        ):
             continue
         target = float(run.config.get(chart.target) or 0.0) if chart.target else 0.0
         shown.append({"chart": chart, "latest": value, "target": target or None})

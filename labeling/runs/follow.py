@@ -15,6 +15,7 @@ from labeling.runs.models import Run, RunMetric
 
 BATCH_BYTES = 1 << 20
 PROGRESS = "progress/"
+BY_CANDIDATES = "best_of"  # the split of a curve: its steps count candidates, not what the run has done
 
 
 class Follower:
@@ -97,6 +98,7 @@ def absorb(run: Run, rows: list[RunMetric]) -> None:
     for row in rows:
         prefix = "" if row.split == "train" else f"{row.split}/"
         run.latest.update({prefix + name: value for name, value in row.values.items() if not name.startswith(PROGRESS)})
-        run.step = row.step
+        if row.split != BY_CANDIDATES:
+            run.step = row.step
         run.progress = min(1.0, max(0.0, row.values.get(f"{PROGRESS}fraction", run.progress)))
         run.eta_seconds = row.values.get(f"{PROGRESS}eta_seconds", run.eta_seconds)

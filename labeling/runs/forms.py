@@ -32,6 +32,9 @@ ROLE_HELP = {
     ),
     ("ppo", "gold"): gettext_lazy("Watches only: says when the reward rises while this one falls (over-optimisation)."),
     ("sample", "reward"): gettext_lazy("Scores every completion, and picks the best of n."),
+    ("sample", "gold"): gettext_lazy(
+        "Watches only: how it scores the best of n, by n (over-optimisation). Needs a reward model and best_of 4 or more."
+    ),
     ("evaluate", "reference"): gettext_lazy("Answers with the same seeds; the win rate is measured against it."),
 }
 ACRONYMS = {"kl": "KL", "lora": "LoRA", "gae": "GAE", "warmup": "warm-up"}

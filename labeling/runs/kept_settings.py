@@ -27,6 +27,7 @@ SENTENCES = (
     kept("must be 1 at temperature 0: all candidates would be the same"),
     kept("must be 1 at temperature 0: all completions would be the same"),
     kept("needs inputs.reward to tell which candidate is best; name one, or use 1"),
+    kept("must be at least %(least)s when inputs.gold is given, for a curve; or leave that out"),
     kept("needs data.demonstrations to take them from; or use 0"),
     kept("must be at least 1 when data.demonstrations is given; or leave that out"),
     # of reward models

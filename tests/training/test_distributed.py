@@ -87,13 +87,12 @@ def test_a_sharded_run_stops_goes_on_and_ends_like_one_process(tiny_dir: Path, t
     assert {name: weight.shape for name, weight in one.items()} == {name: weight.shape for name, weight in two.items()}
 
 
-def test_two_processes_sample_what_one_samples(tiny_dir: Path, tmp_path: Path) -> None:
+def test_two_processes_sample_what_one_samples(tiny_dir: Path, reward_dir: Path, tmp_path: Path) -> None:
     def prepare(name: str) -> Path:
         prompts = [{"id": f"p{at}", "messages": [user(f"Tell me about {topic}.")]} for at, topic in enumerate(TOPICS)]
-        config = {"n": 2, "max_new_tokens": 8}
-        return make_run(
-            tmp_path / name, Kind.SAMPLE, config=config, inputs={"policy": tiny_dir}, data={"prompts": prompts}
-        )
+        config = {"n": 2, "max_new_tokens": 8, "best_of": 4}
+        inputs = {"policy": tiny_dir, "reward": reward_dir, "gold": reward_dir}
+        return make_run(tmp_path / name, Kind.SAMPLE, config=config, inputs=inputs, data={"prompts": prompts})
 
     alone, many = prepare("alone"), prepare("many")
     process = stage(many, Kind.SAMPLE)
@@ -103,9 +102,13 @@ def test_two_processes_sample_what_one_samples(tiny_dir: Path, tmp_path: Path) -
     ours, theirs = (lines(run / "output" / "completions.jsonl") for run in (many, alone))
     assert len(ours) == 20
     for one, other in zip(ours, theirs, strict=True):
-        assert one | {"logprob": 0} == other | {"logprob": 0}
+        rounded = {"logprob": 0, "sampling": {}}
+        assert one | rounded == other | rounded
         assert one["logprob"] == pytest.approx(other["logprob"], abs=1e-4)
+        assert one["sampling"] == pytest.approx(other["sampling"], abs=1e-4)
     assert Result.read(many).metrics["completions"] == 20
+    assert Result.read(many).metrics == pytest.approx(Result.read(alone).metrics, abs=1e-3)
+    assert [row["step"] for row in numbers(many) if row["split"] == "best_of"] == [1, 2, 4]
 
 
 PPO = {"updates": 2, "rollout_prompts": 6, "minibatches": 2, "max_new_tokens": 8, "micro_tokens": 48}

@@ -67,6 +67,8 @@ def test_the_examples_print_settings_and_a_report(tried):
     folder, printed = tried
     assert "kl_coef" in printed
     assert Result.read(folder / "best").metrics["score"] >= Result.read(folder / "best").metrics["score_candidates"]
+    assert {"gold_a", "gold_b", "gold_peak_kl"} <= set(Result.read(folder / "best").metrics)
+    assert '"sample/gold_score"' in printed
     mixed = Result.read(folder / "ptx").metrics
     assert mixed["ptx_loss_after"] != mixed["ptx_loss_before"]
     assert mixed["gold_score_before"] != mixed["score_before"]

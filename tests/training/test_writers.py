@@ -19,7 +19,7 @@ class Spy:
     """Stands in for all three packages; keeps what it is told as (call, step, numbers)."""
 
     def __init__(self) -> None:
-        self.heard: list[tuple[str, int, dict[str, float]]] = []
+        self.heard: list[tuple[str, int | None, dict[str, float]]] = []
         self.opened: dict[str, Any] = {}
         self.closed = 0
 
@@ -30,7 +30,7 @@ class Spy:
     def SummaryWriter(self, **facts: Any) -> "Spy":
         return self.init(**facts)
 
-    def log(self, numbers: dict[str, float], *, step: int) -> None:
+    def log(self, numbers: dict[str, float], *, step: int | None) -> None:
         self.heard.append(("log", step, numbers))
 
     def add_scalar(self, name: str, value: float, *, global_step: int) -> None:
@@ -54,7 +54,7 @@ def test_a_writer_gets_what_the_metrics_file_gets(
     data = {"demonstrations": demonstrations(8, valid=4)}
     run = make_run(tmp_path / "run", Kind.SFT, config=config, inputs={"policy": tiny_dir}, data=data)
     assert main(sft.train, [str(run)]) == EXIT_OK
-    heard: dict[int, dict[str, float]] = {}
+    heard: dict[int | None, dict[str, float]] = {}
     for _, step, numbers in spy.heard:
         heard.setdefault(step, {}).update(numbers)
     written: dict[int, dict[str, float]] = {}
@@ -96,3 +96,20 @@ def test_a_known_run_is_taken_up_again(tmp_path: Path, monkeypatch: pytest.Monke
     spec: Any = SimpleNamespace(name="sft-3", kind=Kind.SFT, run="r7")
     open_writers(config_for("sft", {"writers": "wandb"}), spec, tmp_path, first_step=5)
     assert (spy.opened["id"], spy.opened["resume"], spy.opened["name"]) == ("r7", "allow", "sft-3")
+
+
+def test_wandb_gets_lines_of_earlier_steps_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spy = Spy()
+    monkeypatch.setitem(sys.modules, "wandb", spy)  # type: ignore[arg-type]
+    spec: Any = SimpleNamespace(name="best-of-4", kind=Kind.SAMPLE, run="")
+    (writer,) = open_writers(config_for("sample", {"writers": "wandb"}), spec, tmp_path, first_step=1)
+    for step in (5, 8, 8, 1, 2, 9):
+        writer.write(step, {"x": float(step)})
+    assert [(step, numbers["x"]) for _, step, numbers in spy.heard] == [
+        (5, 5.0),
+        (8, 8.0),
+        (8, 8.0),
+        (None, 1.0),  # wandb drops a line whose step is behind
+        (None, 2.0),
+        (9, 9.0),
+    ]

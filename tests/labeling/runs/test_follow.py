@@ -50,6 +50,15 @@ def test_whole_lines_are_stored_and_a_half_one_waits(run: Run, tmp_path: Path) -
     assert (run.latest, run.step, run.metrics_rows) == ({"loss": 1.0, "valid/loss": 1.7}, 3, 5)
 
 
+def test_a_curve_by_candidates_does_not_move_the_run_back(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    follower = Follower(path)
+    path.write_text(line(96, **{"sample/completions": 96}) + line(4, "best_of", **{"sample/gold_score": 0.5}))
+    follower.store(run_id=run.pk, attempt=1)
+    run.refresh_from_db()
+    assert (run.step, run.latest) == (96, {"sample/completions": 96, "best_of/sample/gold_score": 0.5})
+
+
 def test_progress_comes_from_the_lines(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     follower = Follower(path)

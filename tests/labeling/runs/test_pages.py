@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from labeling.projects.models import Membership
-from labeling.runs import directory
+from labeling.runs import charts, directory
 from labeling.runs.models import Run, RunData, RunInput, RunMetric
 from tests.factories import CheckpointFactory, MembershipFactory, RunFactory, SnapshotFactory
 from training.contracts import canonical_json
@@ -166,6 +166,32 @@ def test_the_form_says_what_is_wrong_beside_the_field(client: Client, engineer: 
     assert "cannot exceed rollout_prompts (64)" in answer.context["form"].errors["config.minibatches"][0]
     assert 'aria-invalid="true"' in answer.content.decode()
     assert not Run.objects.exists()
+
+
+def test_best_of_n_is_watched_by_a_gold_model_and_its_curve_drawn_when_it_is_there(
+    client: Client, engineer: Membership
+) -> None:
+    policy = CheckpointFactory.create(project=engineer.project)
+    reward, gold = (CheckpointFactory.create(project=engineer.project, kind="reward") for _ in range(2))
+    prompts = SnapshotFactory.create(project=engineer.project)
+    said = {"name": "x", "seed": 0, "inputs.policy": policy.public_id, "data.prompts": prompts.public_id}
+    said |= {"inputs.reward": reward.public_id, "inputs.gold": gold.public_id}
+    form = client.post("/p/demo/runs/new/?kind=sample", {**said, "config.best_of": 3}).context["form"]
+    assert form.errors["config.best_of"] == [
+        "best_of: must be at least 4 when inputs.gold is given, for a curve; or leave that out."
+    ]
+    assert "best_of 4 or more" in form.fields["inputs.gold"].help_text
+    assert client.post("/p/demo/runs/new/?kind=sample", {**said, "config.best_of": 4}).status_code == 302
+    run = Run.objects.get()
+    assert dict(run.inputs.values_list("role", "checkpoint")) == {
+        "policy": policy.pk,
+        "reward": reward.pk,
+        "gold": gold.pk,
+    }
+    shown = [row["chart"].metric for row in charts.charts_of(run)]
+    assert shown == ["sample/completions"]
+    run.latest = {"sample/completions": 8, "best_of/sample/score": 1.5, "best_of/sample/gold_score": -0.5}
+    assert [row["latest"] for row in charts.charts_of(run)] == [8, 1.5, -0.5]
 
 
 def test_the_help_of_a_setting_is_read_in_the_readers_language(client: Client, engineer: Membership) -> None:

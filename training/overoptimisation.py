@@ -31,7 +31,7 @@ class GoldFit(NamedTuple):
 
 
 def fit_gold(points: Sequence[Point]) -> GoldFit | None:
-    """R(d) = d (a - b log d): Gao et al. 2022, eq. 2, for reinforcement learning. None without two points (see `_fit_line`)."""
+    """R(d) = d (a - b log d): Gao et al. 2022, §1, for reinforcement learning. None without two points (see `_fit_line`)."""
     line = _fit_line(points, math.log)
     if line is None:
         return None
@@ -40,7 +40,7 @@ def fit_gold(points: Sequence[Point]) -> GoldFit | None:
 
 
 def fit_best_of_n(points: Sequence[Point]) -> GoldFit | None:
-    """R(d) = d (a - b d): Gao et al. 2022, eq. 1, for best-of-n. None without two points (see `_fit_line`).
+    """R(d) = d (a - b d): Gao et al. 2022, §1, for best-of-n. None without two points (see `_fit_line`).
 
     Where a ≤ 0 as well, gold falls from the first candidate on: the peak is the start.
     """

@@ -73,9 +73,10 @@ class _Wandb:
         self._newest = 0
 
     def write(self, step: int, numbers: Mapping[str, float]) -> None:
-        """It drops a step behind the newest, as those of a curve by candidates are: such a line gets the next free step."""
-        self._run.log(dict(numbers), step=step if step >= self._newest else None)
-        self._newest = max(self._newest, step)
+        """W&B drops a line whose step is behind its newest, as those of a curve by candidates are: these get its next free step."""
+        behind = step < self._newest
+        self._run.log(dict(numbers), step=None if behind else step)
+        self._newest = self._newest + 1 if behind else step
 
     def close(self) -> None:
         self._run.finish()

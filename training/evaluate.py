@@ -27,7 +27,7 @@ from training.checkpointing import kept_part
 from training.configs import EvaluateConfig
 from training.contracts import CompletionRecord, ContractError, PromptRecord, RankingRecord, canonical_json
 from training.held_out import write_scores
-from training.records import prompt_rows, ranking_rows
+from training.records import comparing, prompt_rows, ranking_rows
 from training.reward_model import RewardModel, load_reward
 from training.sampling import Decoding, Sampled, answer_text, generate, row_seed
 from training.session import Metrics, Session, main
@@ -41,9 +41,11 @@ def train(session: Session) -> Metrics:
     """Evaluate what the spec names; return the report's main numbers."""
     config: EvaluateConfig = session.config
     prompts = [record for record in session.records("prompts") if record.split == config.split]
-    rankings = [record for record in session.records("rankings") if record.split == config.split]
+    given = [record for record in session.records("rankings") if record.split == config.split]
+    rankings = comparing(given)
     if not prompts and not rankings:
-        raise ContractError(f"neither data.prompts nor data.rankings has a row of split '{config.split}'")
+        less = f" but rankings of one completion ({len(given)})" if given else ""
+        raise ContractError(f"neither data.prompts nor data.rankings has a row of split '{config.split}'{less}")
     if rankings and not session.inputs("reward"):
         raise ContractError("data.rankings is given: inputs.reward must name the reward model to judge by it")
     parts = bool(rankings) + bool(prompts) * (1 + bool(session.inputs("reference")))
@@ -55,7 +57,7 @@ def train(session: Session) -> Metrics:
             session.input("reward"), device=session.device, dtype=session.dtype, micro_tokens=MICRO_TOKENS
         )
     if rankings and reward:
-        report["reward"] = judge_reward(session, reward, rankings)
+        report["reward"] = judge_reward(session, reward, rankings) | {"single_rows": len(given) - len(rankings)}
         session.log(1, **numbers_of("reward", report["reward"]))
     if prompts:
         report |= judge_policy(session, reward, prompts, done=bool(rankings), parts=parts)

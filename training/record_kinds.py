@@ -86,6 +86,8 @@ class DemonstrationRecord(Conversation):
 class RankingRecord:
     """One labeler's ranking of K completions. `ranks[i]` is the place of `completions[i]`: 1 is best, equal places are ties.
 
+    K = 1 compares nothing: stages skip and count such a ranking.
+
     `completions` are {"id", "text", "finish_reason"?}; `quality` are 1–7 or None, aligned with them.
     `margin` (K = 2 only) is the preference strength in reward units (Llama 2, table 27), 0 when not asked.
     """
@@ -104,8 +106,8 @@ class RankingRecord:
     def parse(cls, row: dict[str, Any], where: str = "ranking") -> Self:
         """Build from a JSON object; raises ContractError naming the field."""
         completions = _need(row, "completions", list, where)
-        if len(completions) < 2:
-            raise ContractError(f"{where}: field 'completions' needs at least 2 entries")
+        if not completions:
+            raise ContractError(f"{where}: field 'completions' is empty; give the completions that were ranked")
         for at, completion in enumerate(completions):
             if not isinstance(completion, dict) or not isinstance(completion.get("text"), str):
                 raise ContractError(f"{where}: completions[{at}] must be an object with 'id' and 'text'")

@@ -62,6 +62,11 @@ def prompt_rows(
     return rows
 
 
+def comparing(records: Sequence[RankingRecord]) -> list[RankingRecord]:
+    """The rankings of two completions and more; one alone is compared with nothing."""
+    return [record for record in records if len(record.completions) > 1]
+
+
 def ranking_rows(
     records: Sequence[RankingRecord], tokenizer: PreTrainedTokenizerBase, max_tokens: int
 ) -> list[RankingRow]:

@@ -13,7 +13,7 @@ from training.backbone import Backbone
 from training.chat import TokenRow
 from training.configs import ConfigError, RewardConfig
 from training.contracts import ContractError, RankingRecord, canonical_json
-from training.records import RankingRow, demonstration_rows, ranking_rows
+from training.records import RankingRow, comparing, demonstration_rows, ranking_rows
 from training.score_scale import MEASURED
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class RewardData:
     valid: list[RankingRow]
     shown: list[TokenRow]
     tied: int  # rankings left out because every completion is tied
+    single: int  # rankings left out, learned from and held out, because they have one completion
     sha256: str  # of the rankings learned from
 
 
@@ -35,7 +36,9 @@ def load_data(session: Session, backbone: Backbone) -> RewardData:
     """Read and check the session's records. Raises ContractError without a pair to learn from, ConfigError without one to choose by."""
     config: RewardConfig = session.config
     limit = min(config.max_tokens, backbone.context_length)
-    records, held_out = split_records(session.records("rankings"), config.valid_fraction, session.spec.seed)
+    given = session.records("rankings")
+    ranked = comparing(given)
+    records, held_out = split_records(ranked, config.valid_fraction, session.spec.seed)
     every = ranking_rows(records, backbone.tokenizer, limit)
     rows = [replace(row, margin=row.margin * config.margin_scale) for row in every if row.pairs]
     if not rows:
@@ -50,6 +53,7 @@ def load_data(session: Session, backbone: Backbone) -> RewardData:
         valid,
         demonstration_rows(shown, backbone.tokenizer, limit),
         tied=len(every) - len(rows),
+        single=len(given) - len(ranked),
         sha256=data_sha256(records),
     )
 

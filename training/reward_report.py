@@ -99,6 +99,7 @@ def publish(
         "pairs": sum(row.pairs for row in data.rows),
         "rows": len(data.rows),
         "tied_rows": data.tied,
+        "single_rows": data.single,
         "valid_rows": len(data.valid),
         "valid_pairs": report["pairs"],
         "steps": step,

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.training.run_directories import ENDINGS, TOPICS, demonstrations, lines, make_run, numbers, rankings
-from training import pretrain, reward, sft
+from training import evaluate, pretrain, reward, sft
 from training.backbone import load_backbone
 from training.configs import ConfigError
 from training.contracts import (
@@ -159,6 +159,41 @@ def test_a_tied_ranking_among_others_is_left_out_and_counted(tmp_path: Path, tin
     assert main(reward.train, [str(run)]) == EXIT_OK
     metrics = Result.read(run).metrics
     assert (metrics["rows"], metrics["tied_rows"], metrics["valid_rows"], metrics["accuracy"]) == (4, 1, 0, None)
+
+
+def test_a_ranking_of_one_completion_is_skipped_and_counted(tmp_path: Path, tiny_dir: Path) -> None:
+    rows = rankings(6, valid=2)
+    alone = [
+        row | {"id": f"{row['id']}-one", "completions": row["completions"][:1], "ranks": [1]}
+        for row in (rows[0], rows[-1])
+    ]
+    shared: dict[str, Any] = {"config": {"seeds": 2}, "inputs": {"policy": tiny_dir}}
+    plain = make_run(tmp_path / "plain", Kind.REWARD, data={"rankings": rows}, **shared)
+    more = make_run(tmp_path / "more", Kind.REWARD, data={"rankings": rows + alone}, **shared)
+    assert main(reward.train, [str(plain)]) == main(reward.train, [str(more)]) == EXIT_OK
+    without, found = Result.read(plain).metrics, Result.read(more).metrics
+    assert (without["single_rows"], found["single_rows"]) == (0, 2)
+    assert found | {"single_rows": 0} == without
+
+    data = {"rankings": [row | {"split": "test"} for row in rows[:2] + alone]}
+    judged = make_run(
+        tmp_path / "judged", Kind.EVALUATE, inputs={"policy": tiny_dir, "reward": more / "output"}, data=data
+    )
+    assert main(evaluate.train, [str(judged)]) == EXIT_OK
+    report = Result.read(judged).metrics
+    assert (report["reward/rows"], report["reward/single_rows"]) == (2, 2)
+
+    data = {"rankings": [row | {"split": "test"} for row in alone]}
+    nothing = make_run(tmp_path / "nothing", Kind.EVALUATE, inputs={"policy": tiny_dir}, data=data)
+    assert main(evaluate.train, [str(nothing)]) == EXIT_BAD_SPEC
+    assert "has a row of split 'test' but rankings of one completion (2)" in Result.read(nothing).error
+
+
+def test_rankings_of_nothing_are_refused(tmp_path: Path, tiny_dir: Path) -> None:
+    rows = [*rankings(2), rankings(1)[0] | {"id": "none", "completions": [], "ranks": []}]
+    run = make_run(tmp_path / "run", Kind.REWARD, inputs={"policy": tiny_dir}, data={"rankings": rows})
+    assert main(reward.train, [str(run)]) == EXIT_BAD_SPEC
+    assert "row 3: field 'completions' is empty" in Result.read(run).error
 
 
 def test_pretraining_makes_a_model_that_can_be_tuned(tmp_path: Path) -> None:

@@ -215,6 +215,8 @@ def add_work(project: Project) -> None:
         "kind": "'comparison'",
         "ranking_id": "r.id",
         "labeler_id": "r.labeler_id",
+        "author_id": "r.labeler_id",
+        "submitted_at": "r.created_at",
         "reason": "'random'",
     }
     insert(Review, review, f"{Ranking._meta.db_table} AS r WHERE r.id % 10 = 0")
@@ -267,7 +269,8 @@ def add_runs(project: Project, number: int) -> None:
 
 
 def analyze() -> None:
-    """Let the planner know what is there, as autovacuum would within a minute."""
+    """Let the planner know what is there, as autovacuum would within a minute, and write to disk what is still in memory."""
     with connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = 0")
         cursor.execute("VACUUM ANALYZE")
+        cursor.execute("CHECKPOINT")

@@ -47,7 +47,7 @@ WITH candidates AS MATERIALIZED (
 ), leased AS (
     UPDATE assignments_slot AS slot
     SET state = 'leased', labeler_id = %(labeler)s, guideline_id = %(guideline)s, lease_token = gen_random_uuid(),
-        leased_at = clock_timestamp(), lease_expires_at = clock_timestamp() + make_interval(mins => %(minutes)s),
+        leased_at = statement_timestamp(), lease_expires_at = statement_timestamp() + make_interval(mins => %(minutes)s),
         draft = NULL, draft_saved_at = NULL, active_seconds = 0
     FROM chosen WHERE slot.id = chosen.id
     RETURNING slot.id, slot.rnd

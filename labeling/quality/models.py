@@ -88,6 +88,13 @@ class Review(models.Model):
     ranking = models.OneToOneField(Ranking, null=True, on_delete=models.CASCADE, related_name="review")
     demonstration = models.OneToOneField(Demonstration, null=True, on_delete=models.CASCADE, related_name="review")
     labeler = models.ForeignKey(USER, on_delete=models.PROTECT, related_name="reviews_of_work")
+    author = models.ForeignKey(
+        USER,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="Whose work it is, also where a reviewer revised it.",
+    )
+    submitted_at = models.DateTimeField(help_text="When the author first sent the work.")
     reason = models.CharField(max_length=12, choices=Reason.choices)
     state = models.CharField(max_length=8, choices=State.choices, default=State.WAITING)
     note = models.TextField(blank=True, help_text="What the labeler reads.")

@@ -103,12 +103,15 @@ def review_of(project: Project, row: Work, reason: str) -> Review:
     is_ranking = isinstance(row, Ranking)
     mine: dict[str, Any] = {"ranking" if is_ranking else "demonstration": row}
     kind = "comparison" if is_ranking else "demonstration"
+    by, at = (row.labeler_id, row.created_at) if row.late else (row.slot.labeler_id, row.slot.submitted_at)
+    mine |= {"author_id": by, "submitted_at": at}
     return Review(project=project, kind=kind, labeler_id=row.labeler_id, reason=reason, **mine)
 
 
 def require_rest(model: type[Any], project: Project, last: int) -> int:
     """Queue the newest revisions up to `last` that no rule had asked for."""
     rows = model.objects.filter(project=project, pk__lte=last, late=False, superseded_by=None, review=None)
+    rows = rows.select_related("slot")
     missing = [review_of(project, row, Review.Reason.REQUIRED) for row in rows.order_by("pk")[: CHUNK * 5]]
     return len(Review.objects.bulk_create(missing, ignore_conflicts=True))
 

@@ -87,13 +87,9 @@ def work_of(
 
 
 def review_counts(project: Project, span: tuple[datetime, datetime]) -> list[tuple[int, str, int]]:
-    """(labeler, state, number) of the newest revisions of work submitted in the span; the labeler is whose slot it is."""
-    found = []
-    for work in ("ranking", "demonstration"):
-        begin, end = {f"{work}__slot__submitted_at__gte": span[0]}, {f"{work}__slot__submitted_at__lt": span[1]}
-        rows = Review.objects.filter(NEWEST, project=project, **begin, **end).order_by()
-        found += list(rows.values_list(f"{work}__slot__labeler", "state").annotate(n=Count("*")))
-    return found
+    """(author, state, number) of the newest revisions of work first submitted in the span."""
+    rows = Review.objects.filter(NEWEST, project=project, submitted_at__gte=span[0], submitted_at__lt=span[1])
+    return list(rows.order_by().values_list("author", "state").annotate(n=Count("*")))
 
 
 def late_work(project: Project, span: tuple[datetime, datetime]) -> list[tuple[int, int, int]]:

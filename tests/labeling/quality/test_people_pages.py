@@ -67,7 +67,9 @@ def test_the_report_counts_each_judgement_once_for_whoever_made_it(
     assert (told.submitted, told.accepted, told.returned, told.waiting, told.late) == (3, 2, 1, 0, 0)
     yesterday = timezone.now().date() - timedelta(days=1)
     assert work_of(project, until=yesterday) == []
-    Slot.objects.filter(kind="demonstration").update(submitted_at=timezone.now() - timedelta(days=1))
+    long_ago = timezone.now() - timedelta(days=1)
+    Slot.objects.filter(kind="demonstration").update(submitted_at=long_ago)
+    Review.objects.filter(kind="demonstration").update(submitted_at=long_ago)
     (told,) = work_of(project, since=yesterday, until=yesterday)
     assert (told.submitted, told.returned) == (1, 1)
     assert work_of(project, since=date(2001, 1, 1), until=date(2001, 2, 1)) == []

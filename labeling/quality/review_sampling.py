@@ -103,7 +103,8 @@ def review_of(project: Project, row: Work, reason: str) -> Review:
     is_ranking = isinstance(row, Ranking)
     mine: dict[str, Any] = {"ranking" if is_ranking else "demonstration": row}
     kind = "comparison" if is_ranking else "demonstration"
-    by, at = (row.labeler_id, row.created_at) if row.late else (row.slot.labeler_id, row.slot.submitted_at)
+    slot = None if row.late else row.slot
+    by, at = (slot.labeler_id, slot.submitted_at) if slot else (row.labeler_id, row.created_at)
     mine |= {"author_id": by, "submitted_at": at}
     return Review(project=project, kind=kind, labeler_id=row.labeler_id, reason=reason, **mine)
 

@@ -19,16 +19,8 @@ from labeling.rounds.stages import RUNNING, run_of
 from labeling.runs.models import Run
 
 State = Round.State
-RELATED = (
-    "project",
-    "policy",
-    "reward",
-    "new_policy",
-    "demonstrations_snapshot",
-    "prompts_snapshot",
-    "rankings_snapshot",
-    "heldout_snapshot",
-)
+RELATED = ("project", "policy", "reward", "new_policy")
+SNAPSHOTS = ("demonstrations_snapshot", "prompts_snapshot", "rankings_snapshot", "heldout_snapshot")
 
 
 @dataclass(frozen=True)
@@ -53,9 +45,10 @@ class Line:
 
 
 def with_all(rounds: QuerySet[Round]) -> QuerySet[Round]:
-    """Rounds with all they point at. Runs are read apart: PostgreSQL plans a join of them all for longer than it runs."""
+    """Rounds with all they point at. Most is read apart: PostgreSQL plans a join of it all for longer than it runs."""
     runs = Run.objects.select_related("output")
-    return rounds.select_related(*RELATED).prefetch_related(*(Prefetch(one.field, runs) for one in RUNNING.values()))
+    apart = [*SNAPSHOTS, *(Prefetch(one.field, runs) for one in RUNNING.values())]
+    return rounds.select_related(*RELATED).prefetch_related(*apart)
 
 
 def numbered(*, project: Project, number: int) -> Round | None:

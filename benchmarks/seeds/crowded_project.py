@@ -30,6 +30,7 @@ from labeling.projects import services as projects
 from labeling.projects.models import Acceptance, Project
 from labeling.prompts.models import Prompt
 from labeling.quality.models import Review
+from labeling.rounds.models import Round
 from labeling.runs.models import Run, RunMetric
 
 K = 4
@@ -85,6 +86,7 @@ def crowd(*, prompts: int, tasks: int, labelers: int, runs: int) -> Project:
     add_work(project)
     add_events(project, admin)
     add_runs(project, runs)
+    Round.objects.create(project=project, number=3, state=Round.State.COMPARISONS)
     return project
 
 

@@ -73,7 +73,10 @@ class Task(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        indexes = [models.Index(fields=["project", "kind", "state", "-id"], name="task_lists")]
+        indexes = [
+            models.Index(fields=["project", "kind", "state", "-id"], name="task_lists"),
+            models.Index(fields=["project", "round_number"], name="task_rounds"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.pk}"
@@ -141,6 +144,7 @@ class Slot(models.Model):
             models.Index(
                 fields=["project", "kind", "-priority", "rnd", "id"], condition=Q(state="open"), name="slot_queue"
             ),
+            models.Index(fields=["id"], condition=Q(priority=HIDDEN_PRIORITY), name="slot_hidden"),
             models.Index(fields=["batch", "state"], name="slot_counts"),
             models.Index(
                 fields=["project", "submitted_at"],

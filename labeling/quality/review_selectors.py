@@ -17,7 +17,7 @@ from labeling.demonstrations.models import Demonstration
 from labeling.people.models import User
 from labeling.projects.flags import Flag, PromptFlag
 from labeling.projects.models import Project
-from labeling.quality.models import Review
+from labeling.quality.models import Review, ScreeningPiece
 
 NEWEST = ~Exists(Ranking.objects.filter(supersedes=OuterRef("ranking"))) & ~Exists(
     Demonstration.objects.filter(supersedes=OuterRef("demonstration"))
@@ -26,7 +26,7 @@ NEWEST = ~Exists(Ranking.objects.filter(supersedes=OuterRef("ranking"))) & ~Exis
 
 RETURNED = Q(review__state=Review.State.RETURNED)
 ACCEPTED = Q(review__state=Review.State.ACCEPTED)
-REGULAR = Q(slot__screening=None)  # not done to qualify
+REGULAR = Q(~Exists(ScreeningPiece.objects.filter(slot=OuterRef("slot"))))  # not done to qualify
 
 
 def usable(project: Project) -> Q:

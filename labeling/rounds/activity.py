@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -22,7 +23,7 @@ from labeling.people.models import Role
 from labeling.projects.models import Membership, Project
 from labeling.projects.selectors import current_guideline
 from labeling.prompts.models import Prompt
-from labeling.rounds.gates import gates_of
+from labeling.rounds.gates import Gate
 from labeling.rounds.leaderboard import Standing, standing
 from labeling.rounds.models import Round
 from labeling.runs.models import Run, RunMetric
@@ -112,8 +113,8 @@ def first_steps(project: Project) -> list[dict[str, Any]]:
     return [{"what": what, "why": why, "done": done, "url": reverse(url, args=[slug])} for what, why, done, url in said]
 
 
-def needs(project: Project, loop_round: Round | None) -> list[Need]:
-    """What only a person can do, the most pressing first."""
+def needs(project: Project, loop_round: Round | None, gates: Sequence[Gate]) -> list[Need]:
+    """What only a person can do, the most pressing first. `gates` are those of the round."""
     slug, found = project.slug, []
     if loop_round is not None and loop_round.blocked:
         url = reverse("round", args=[slug, loop_round.number])
@@ -142,7 +143,7 @@ def needs(project: Project, loop_round: Round | None) -> list[Need]:
         found.append(Need(1, _("round to open"), _("The loop stands still until then"), url))
     elif loop_round.state in OWN_KIND and not waiting.get(OWN_KIND[loop_round.state]):
         url = reverse("round", args=[slug, loop_round.number])
-        for gate in gates_of(loop_round):
+        for gate in gates:
             if not gate.passed:
                 detail = _("%(shortfall)s; no task is open") % {"shortfall": told(gate.shortfall)}
                 found.append(Need(1, _("round without work"), detail, url, "warn"))

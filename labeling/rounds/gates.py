@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
-from labeling.assignments.models import HIDDEN_PRIORITY, Task
+from labeling.assignments.models import HIDDEN_PRIORITY, Slot, Task
+from labeling.comparisons import selectors as comparisons
 from labeling.comparisons.models import Comparison, Ranking
-from labeling.demonstrations.models import Demonstration
+from labeling.demonstrations import selectors as demonstrations
 from labeling.prompts.models import Prompt
 from labeling.quality.review_selectors import usable
 from labeling.rounds import kept_words as words
@@ -28,6 +29,7 @@ class Gate:
     passed: bool
     share: float
     threshold: bool = True
+    count: int = 0  # of what is counted
 
     @property
     def shortfall(self) -> str:
@@ -63,20 +65,15 @@ def demonstrations_of(loop_round: Round) -> int:
     """Current demonstrations that supervised fine-tuning may use."""
     splits = (Prompt.Split.TRAIN, Prompt.Split.VALID)
     project = loop_round.project
-    rows = Demonstration.objects.filter(usable(project), project=project, superseded_by=None, late=False)
-    return rows.filter(prompt__split__in=splits).count()
+    return demonstrations.current(project).filter(usable(project), prompt__split__in=splits).count()
 
 
 def rankings_of(loop_round: Round, purpose: str) -> QuerySet[Ranking]:
     """Current rankings of the comparisons that belong to this round, as far as a snapshot takes them; no hidden controls."""
-    return Ranking.objects.exclude(slot__priority=HIDDEN_PRIORITY).filter(
-        usable(loop_round.project),
-        project=loop_round.project,
-        superseded_by=None,
-        late=False,
-        comparison__purpose=purpose,
-        comparison__task__round_number=loop_round.number,
-    )
+    project = loop_round.project
+    own = Comparison.objects.filter(purpose=purpose, task__project=project, task__round_number=loop_round.number)
+    rows = comparisons.current(project).filter(usable(project), comparison__in=own)
+    return rows.filter(~Exists(Slot.objects.filter(pk=OuterRef("slot"), priority=HIDDEN_PRIORITY)))
 
 
 def ranking_gates(loop_round: Round) -> list[Gate]:
@@ -99,7 +96,9 @@ def judgements_asked(loop_round: Round, purpose: str) -> int:
 
 def count_gate(name: str, value: int, target: int) -> Gate:
     """At least so many."""
-    return Gate(name, f"{value:,}", f"{target:,}", value >= target, min(1.0, value / target) if target else 1.0)
+    return Gate(
+        name, f"{value:,}", f"{target:,}", value >= target, min(1.0, value / target) if target else 1.0, count=value
+    )
 
 
 def run_gate(run: Run | None) -> Gate:

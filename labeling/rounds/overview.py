@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.urls import reverse
@@ -14,7 +15,7 @@ from labeling.demonstrations.models import Demonstration
 from labeling.projects.models import Project
 from labeling.prompts import selectors as prompts
 from labeling.prompts.models import Prompt
-from labeling.rounds.gates import demonstrations_of, judgements_asked, metric, rankings_of
+from labeling.rounds.gates import Gate, metric, rankings_of
 from labeling.rounds.leaderboard import standing
 from labeling.rounds.models import Round
 from labeling.rounds.plan import plan_of
@@ -102,14 +103,18 @@ def standing_of(station: str, loop_round: Round | None, *, has_prompts: bool) ->
     return "done" if ORDER.index(loop_round.state) > max(ORDER.index(state) for state in own) else "next"
 
 
-def stations(project: Project, loop_round: Round | None) -> list[Station]:
-    """The seven stations with real numbers."""
+def stations(project: Project, loop_round: Round | None, gates: Sequence[Gate]) -> list[Station]:
+    """The seven stations with real numbers. `gates` are those of the round, counted already."""
     slug = project.slug
     facts = {
         "prompts": (_("Prompts"), *prompt_facts(project), reverse("prompts", args=[slug])),
-        "demos": (_("Demonstrations"), *demonstration_facts(project, loop_round), reverse("batches", args=[slug])),
+        "demos": (
+            _("Demonstrations"),
+            *demonstration_facts(project, loop_round, gates),
+            reverse("batches", args=[slug]),
+        ),
         "sft": (_("Supervised policy"), *sft_facts(project, loop_round), runs_url(slug, Run.Kind.SFT)),
-        "comps": (_("Rankings"), *ranking_facts(project, loop_round), reverse("batches", args=[slug])),
+        "comps": (_("Rankings"), *ranking_facts(project, loop_round, gates), reverse("batches", args=[slug])),
         "rm": (_("Reward model"), *reward_facts(loop_round), runs_url(slug, Run.Kind.REWARD)),
         "ppo": ("PPO", *ppo_facts(loop_round), runs_url(slug, Run.Kind.PPO)),
         "policy": (_("New policy"), *policy_facts(loop_round), reverse("checkpoints", args=[slug])),
@@ -148,9 +153,9 @@ def prompt_facts(project: Project) -> tuple[str, str]:
     return f"{total:,}", held if total else _("Import some to begin")
 
 
-def demonstration_facts(project: Project, loop_round: Round | None) -> tuple[str, str]:
+def demonstration_facts(project: Project, loop_round: Round | None, gates: Sequence[Gate]) -> tuple[str, str]:
     if loop_round and loop_round.state == State.DEMONSTRATIONS:
-        return f"{demonstrations_of(loop_round):,}", of_wanted(project.demonstrations_target)
+        return gates[0].value, of_wanted(project.demonstrations_target)
     return f"{Demonstration.objects.filter(project=project, supersedes=None).count():,}", _("written by labelers")
 
 
@@ -172,20 +177,19 @@ def sft_facts(project: Project, loop_round: Round | None) -> tuple[str, str]:
     return named(run), _("Loss %(before)s → %(after)s") % {"before": f"{before:.2f}", "after": f"{after:.2f}"}
 
 
-def ranking_facts(project: Project, loop_round: Round | None) -> tuple[str, str]:
+def ranking_facts(project: Project, loop_round: Round | None, gates: Sequence[Gate]) -> tuple[str, str]:
+    if loop_round is not None and loop_round.state == State.COMPARISONS:
+        trained, *judged = gates
+        if judged and not judged[0].passed:
+            said = {"judged": judged[0].value, "asked": judged[0].target}
+            return f"{judged[0].count + trained.count:,}", _("%(judged)s of %(asked)s on held-out prompts") % said
+        return trained.value, of_wanted(project.comparisons_target)
     total = Ranking.objects.filter(project=project, supersedes=None, late=False).count()
     if loop_round is None or loop_round.state in (State.DEMONSTRATIONS, State.SFT):
         return f"{total:,}", _("after the first policy")
     if loop_round.state == State.SAMPLE:
         return f"{total:,}", _("completions are sampled")
     here = rankings_of(loop_round, Comparison.Purpose.TRAINING).count()
-    if loop_round.state == State.COMPARISONS:
-        judged = rankings_of(loop_round, Comparison.Purpose.EVALUATION).count()
-        asked = judgements_asked(loop_round, Comparison.Purpose.EVALUATION)
-        if asked and judged < asked:
-            said = {"judged": judged, "asked": asked}
-            return f"{judged + here:,}", _("%(judged)d of %(asked)d on held-out prompts") % said
-        return f"{here:,}", of_wanted(project.comparisons_target)
     return f"{total:,}", _("%(n)s in this round") % {"n": f"{here:,}"}
 
 

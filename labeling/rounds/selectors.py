@@ -47,8 +47,8 @@ class Line:
 def with_all(rounds: QuerySet[Round]) -> QuerySet[Round]:
     """Rounds with all they point at. Most is read apart: PostgreSQL plans a join of it all for longer than it runs."""
     runs = Run.objects.select_related("output")
-    apart = [*SNAPSHOTS, *(Prefetch(one.field, runs) for one in RUNNING.values())]
-    return rounds.select_related(*RELATED).prefetch_related(*apart)
+    apart = [Prefetch(one.field, runs) for one in RUNNING.values()]
+    return rounds.select_related(*RELATED).prefetch_related(*SNAPSHOTS, *apart)
 
 
 def numbered(*, project: Project, number: int) -> Round | None:

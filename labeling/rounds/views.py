@@ -42,7 +42,8 @@ def show_overview(request: ProjectRequest, slug: str) -> HttpResponse:
     """Where the loop stands."""
     project = request.project
     loop_round = selectors.newest(project=project)
-    stops = overview.stations(project, loop_round)
+    gates = gates_of(loop_round) if loop_round else []
+    stops = overview.stations(project, loop_round, gates)
     run = selectors.run_at_work(loop_round) if loop_round else None
     context = {
         "loop_round": loop_round,
@@ -51,9 +52,9 @@ def show_overview(request: ProjectRequest, slug: str) -> HttpResponse:
         "ways": overview.ways(stops, loop_round),
         "run": run,
         "minis": activity.minis(run) if run else [],
-        "gates": gates_of(loop_round) if loop_round else [],
+        "gates": gates,
         "first_steps": [] if loop_round else activity.first_steps(project),
-        "needs": activity.needs(project, loop_round),
+        "needs": activity.needs(project, loop_round, gates),
         "week": activity.week(project),
         "preferences": activity.preferences(project),
         "may_drive": request.membership.role in DRIVERS,

@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from labeling.people.models import Role
 from labeling.rounds import activity, overview, services
+from labeling.rounds.gates import gates_of
 from labeling.rounds.models import Round
 from labeling.runs.models import RunMetric
 from tests.factories import MembershipFactory, ProjectFactory, UserFactory
@@ -88,7 +89,7 @@ def test_an_empty_project_names_what_is_missing(client, db):
 def test_the_stations_stand_where_the_round_stands(loop):
     loop.open()
     loop.until(State.REWARD)
-    stops = {stop.key: stop for stop in overview.stations(loop.project, loop.round)}
+    stops = {stop.key: stop for stop in overview.stations(loop.project, loop.round, gates_of(loop.round))}
     assert {key: stop.state for key, stop in stops.items()} == {
         "prompts": "done",
         "demos": "done",
@@ -109,7 +110,7 @@ def test_a_second_round_comes_by_the_way_back(loop):
     loop.open()
     loop.until(State.NEXT)
     loop.until(State.COMPARISONS)
-    stops = overview.stations(loop.project, loop.round)
+    stops = overview.stations(loop.project, loop.round, gates_of(loop.round))
     assert [stop.state for stop in stops] == ["done", "done", "done", "now", "next", "next", "next"]
     assert overview.ways(stops, loop.round)[-1].state == "now"
     assert {stop.key: stop.number for stop in stops}["policy"] == "ppo-1"

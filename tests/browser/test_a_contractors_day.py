@@ -107,6 +107,7 @@ def test_returned_work_is_read_changed_and_sent_again(open_as, project, admin):
     finish, button = page.locator(".finish"), page.get_by_role("button", name="Submit the change")
     assert finish.bounding_box()["width"] > button.bounding_box()["width"], "the buttons fit their column"
     expect(page.locator("#text")).to_have_value("Because.")
+    expect(page.locator("[data-count]")).to_have_text("1 word")  # the script is there
     page.locator("#text").fill("Because short waves are scattered more.")
     expect(page.locator("[data-saved]")).to_have_text("Draft saved")
     press(page, "Control+Enter")

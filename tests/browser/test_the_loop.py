@@ -147,6 +147,7 @@ def write_a_demonstration(page: Any, server: Any, project: Project) -> None:
 def rank_by_keyboard(page: Any, project: Project) -> None:
     page.wait_for_selector(".resp")  # submitting leads to the next task, of whatever kind
     page.wait_for_selector("[data-order]", state="attached")
+    page.wait_for_load_state()  # keys count once the script is there
     page.keyboard.type("1332")
     assert re.sub(r"\s", "", page.locator("[data-order]").inner_text()) == "A>D>B=C"
     for digit in "6254":

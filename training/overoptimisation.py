@@ -81,7 +81,7 @@ def curve_sizes(drawn: int) -> list[int]:
 def expected_best(scores: Sequence[float], golds: Sequence[float], n: int) -> tuple[float, float]:
     """Score and gold score of the best of n, averaged over all ways to take n of the candidates; the first of equals is best.
 
-    The unbiased estimator of Nakano et al. 2021, app. I: nothing is drawn anew. Raises ValueError unless n is 1 … candidates.
+    The unbiased estimator of Nakano et al. 2021: nothing is drawn anew. Raises ValueError unless n is 1 … candidates.
     """
     if not 1 <= n <= len(scores):
         raise ValueError(f"n must be from 1 to {len(scores)}, not {n}")

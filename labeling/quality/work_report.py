@@ -70,6 +70,8 @@ def work_of(
     found = {place.user_id: Work(place) for place in places.order_by("user__name", "user__email")}
     slots = Slot.objects.filter(project=project, state=Slot.State.SUBMITTED)
     slots = slots.filter(submitted_at__gte=span[0], submitted_at__lt=span[1]).order_by()
+    if membership is not None:
+        slots = slots.filter(labeler=membership.user_id)
     for labeler, kind, number, seconds in slots.values_list("labeler", "kind").annotate(
         n=Count("*"), seconds=Sum("active_seconds")
     ):

@@ -20,12 +20,10 @@ from labeling.people.models import Role
 from labeling.projects.models import Membership, Project
 from labeling.prompts import writing
 from labeling.quality import review_services
-from labeling.quality import screening_decisions as screening
-from labeling.quality.control_items import make_control
 from labeling.quality.models import Review, WeeklyAgreement
 from tests.browser.work import press
-from tests.factories import GuidelineFactory, MembershipFactory, ProjectFactory, PromptFactory, contractor_of
-from tests.labeling.quality.submitted import comparisons, rank_next, sample, write_next
+from tests.factories import GuidelineFactory, MembershipFactory, ProjectFactory, contractor_of
+from tests.labeling.quality.submitted import comparisons, rank_next, sample, screen_newcomers, write_next
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -50,11 +48,7 @@ def tick_all(page: Any) -> None:
 
 def test_a_newcomer_is_screened_and_let_in(open_as, project, admin):
     (known,) = comparisons(project, 1, k=2)
-    ids = sorted(known.completions.values_list("pk", flat=True))
-    control = make_control(comparison=known, tiers=[[pk] for pk in ids], judgements=1, by=admin)
-    screening.ask_control(control=control, by=admin)
-    screening.ask_prompt(prompt=PromptFactory(project=project, text="Why do cats purr?"), by=admin)
-    screening.save_rule(project=project, is_on=True, by=admin, question="Which topics can you judge?")
+    screen_newcomers(project, known, admin)
     newcomer = MembershipFactory(project=project, state=Membership.State.QUALIFYING)
     page = open_as(newcomer.user)
     page.goto("/p/day/guideline/")

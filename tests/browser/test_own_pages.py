@@ -11,11 +11,9 @@ from playwright.sync_api import Page, expect
 from labeling.people.models import Role
 from labeling.projects import services as projects
 from labeling.projects.models import Membership, Project
-from labeling.quality import screening_decisions as decisions
-from labeling.quality.control_items import make_control
 from labeling.quality.models import WeeklyAgreement
-from tests.factories import MembershipFactory, ProjectFactory, PromptFactory, contractor_of
-from tests.labeling.quality.submitted import comparisons, rank_next, write_next
+from tests.factories import MembershipFactory, ProjectFactory, contractor_of
+from tests.labeling.quality.submitted import comparisons, rank_next, screen_newcomers, write_next
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -37,11 +35,7 @@ def world(db: None) -> dict[str, Any]:
     )
     projects.save_guideline_draft(project=project, body="Be helpful and brief.\n\nSay what you do not know.", by=admin)
     version = projects.publish_guideline(project=project, by=admin).version
-    ids = sorted(comparison.completions.values_list("pk", flat=True))
-    control = make_control(comparison=comparison, tiers=[[pk] for pk in ids], judgements=1, by=admin)
-    decisions.ask_control(control=control, by=admin)
-    decisions.ask_prompt(prompt=PromptFactory(project=project, text="Why do cats purr?"), by=admin)
-    decisions.save_rule(project=project, is_on=True, by=admin, question="Which topics can you judge?")
+    screen_newcomers(project, comparison, admin)
     newcomer = MembershipFactory(project=project, state=Membership.State.QUALIFYING)
     return {
         "labeler": labeler,

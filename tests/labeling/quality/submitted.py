@@ -14,6 +14,8 @@ from labeling.demonstrations.models import Demonstration
 from labeling.demonstrations.services import create_demonstration_tasks, submit_demonstration
 from labeling.people.models import User
 from labeling.projects.models import Project
+from labeling.quality import screening_decisions as screening
+from labeling.quality.control_items import make_control
 from labeling.quality.review_sampling import sample_reviews
 from tests.factories import PromptFactory, completions_of
 
@@ -59,3 +61,12 @@ def sample(project: Project) -> int:
     """Apply the rules of the project to what was submitted up to this moment."""
     project.refresh_from_db()
     return sample_reviews(project=project, lag=NOW)
+
+
+def screen_newcomers(project: Project, known: Comparison, admin: User) -> None:
+    """Who joins from now on ranks this comparison, best first as its completions were made, writes an answer and is asked a question."""
+    ids = sorted(known.completions.values_list("pk", flat=True))
+    control = make_control(comparison=known, tiers=[[pk] for pk in ids], judgements=1, by=admin)
+    screening.ask_control(control=control, by=admin)
+    screening.ask_prompt(prompt=PromptFactory(project=project, text="Why do cats purr?"), by=admin)
+    screening.save_rule(project=project, is_on=True, by=admin, question="Which topics can you judge?")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from labeling.assignments.models import TaskBatch
@@ -15,6 +14,7 @@ from labeling.rounds import services
 from labeling.rounds.models import Round
 from labeling.runs.models import Run, RunMetric
 from tests.driven_loop import Loop
+from tests.browser.work import check_axe, check_fits
 from tests.factories import PASSWORD
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -88,10 +88,8 @@ def test_pages_are_accessible_and_fit_at_every_size_and_theme(loop, live_server,
         for path in addresses(loop):
             answer = page.goto(live_server.url + path)
             assert answer.status == 200, path
-            where = f"{path} {width} {theme}"
-            found = Axe().run(page).response["violations"]
-            assert not found, [(where, v["id"], [n["html"][:200] for n in v["nodes"]][:3]) for v in found]
-            assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), where
+            check_axe(page)
+            check_fits(page)
         page.context.close()
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from labeling.people.models import Role
 from labeling.projects import services as projects
 from labeling.projects.models import Membership, Project
 from labeling.quality.models import WeeklyAgreement
+from tests.browser.work import check_axe, check_fits
 from tests.factories import MembershipFactory, ProjectFactory, contractor_of
 from tests.labeling.quality.submitted import comparisons, rank_next, screen_newcomers, write_next
 
@@ -49,9 +49,8 @@ def world(db: None) -> dict[str, Any]:
 def assert_sound(page: Page, address: str) -> None:
     """Nothing for axe, nothing wider than the window."""
     page.goto(address)
-    found = Axe().run(page).response["violations"]
-    assert [(one["id"], one["nodes"][0]["html"][:200]) for one in found] == [], address
-    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), address
+    check_axe(page)
+    check_fits(page)
 
 
 @pytest.mark.parametrize("look", [WIDE_LIGHT, NARROW_DARK], ids=["wide-light-en", "narrow-dark-zh"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
 from django.test import Client
 from playwright.sync_api import expect
@@ -14,6 +13,7 @@ from labeling.people.models import Role
 from labeling.projects.models import Project
 from labeling.quality import services
 from labeling.quality.models import ControlItem
+from tests.browser.work import check_axe, check_fits
 from tests.factories import MembershipFactory, ProjectFactory
 from tests.labeling.quality.judging import answers, comparison_of, rank
 
@@ -61,10 +61,8 @@ def test_both_pages_are_accessible_and_fit_at_every_size_and_theme(visit: Any) -
         for path in ("quality/", "quality/disputes/"):
             page.goto(page.url.split("/quality/")[0] + "/" + path)
             page.locator("details.dispute summary").first.click()
-            found = Axe().run(page).response["violations"]
-            where = f"{path} {width} {theme}"
-            assert not found, [(where, v["id"], [n["html"][:200] for n in v["nodes"]][:3]) for v in found]
-            assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), where
+            check_axe(page)
+            check_fits(page)
         page.context.close()
 
 

@@ -16,7 +16,7 @@ from labeling.comparisons.services import create_comparisons
 from labeling.demonstrations.models import Demonstration
 from labeling.people.models import User
 from labeling.projects.models import Project
-from tests.browser.work import check_looks, check_width, press
+from tests.browser.work import check_fits, check_looks, press, resize
 from tests.factories import ProjectFactory, PromptFactory, completions_of, contractor_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -110,6 +110,23 @@ def test_moving_tying_undoing_and_contradictions(open_work, project, labeler):
     assert order(page) == before
 
 
+def test_keys_pressed_before_the_scripts_are_there_count_and_a_held_key_counts_once(open_work, project, labeler):
+    compare(project, 4)
+    page = open_work(project, labeler)
+    scripts: list[Any] = []
+    page.route("**/rank*.js", lambda route: scripts.append(route))
+    page.reload(wait_until="commit")
+    page.wait_for_selector(".resp")
+    press(page, "1", "3")
+    for _ in range(3):
+        page.keyboard.down("2")
+    page.keyboard.up("2")
+    press(page, "4")
+    assert order(page) == ""
+    scripts.pop().continue_()
+    expect(page.locator("[data-order]")).to_have_text("A>C>B>D")
+
+
 def test_wide_tables_and_long_formulas_scroll_in_their_response_and_no_place_is_cut_off(open_work, project, labeler):
     prompt = PromptFactory(project=project)
     table = "| " + " | ".join(["a heading of some length"] * 6) + " |\n" + "|---" * 6 + "|\n" + "| cell " * 6 + "|"
@@ -117,8 +134,8 @@ def test_wide_tables_and_long_formulas_scroll_in_their_response_and_no_place_is_
     create_comparisons(project=project, groups=[group], by=None, overlap=1)
     page = open_work(project, labeler)
     for width in (1440, 1024, 390, 320):
-        page.set_viewport_size({"width": width, "height": 844})
-        check_width(page, width)
+        resize(page, width)
+        check_fits(page)
         assert page.evaluate(CUT_OFF) == [], width
 
 

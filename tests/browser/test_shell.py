@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from labeling.people import services as people
@@ -13,6 +12,7 @@ from labeling.people.models import Role
 from labeling.projects import services
 from labeling.projects.models import Membership
 from labeling.prompts.services import import_prompts
+from tests.browser.work import check_axe, check_fits, check_targets, resize
 from tests.factories import PASSWORD, MembershipFactory, UserFactory
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -32,10 +32,6 @@ PAGES = (
     "/p/{slug}/prompts/{prompt}/",
     "/p/{slug}/prompts/{prompt}/withdraw/",
 )
-SMALL_TARGETS = """() => [...document.querySelectorAll("a, button, select, input:not([type=hidden]), textarea, summary")]
-  .filter((e) => e.checkVisibility() && !e.closest("p, .facts, .skip, .crumbs, dd, td:not(:has(.actions))") && !e.matches(".skip"))
-  .map((e) => [e.outerHTML.slice(0, 90), (e.closest("label") ?? e).getBoundingClientRect()])
-  .filter(([, box]) => box.width < 24 || box.height < 20).map(([html]) => html)"""
 
 
 @pytest.fixture
@@ -72,26 +68,24 @@ def addresses(place: Membership) -> list[str]:
 
 @pytest.mark.parametrize(("width", "theme"), [(1440, "light"), (390, "dark")])
 def test_pages_are_accessible_and_fit(page: Any, live_server: Any, admin: Membership, width: int, theme: str) -> None:
-    page.set_viewport_size({"width": width, "height": 900})
+    resize(page, width)
     page.emulate_media(color_scheme=theme, reduced_motion="reduce")
     sign_in(page, live_server, admin)
     for address in addresses(admin):
         page.goto(live_server.url + address)
-        found = Axe().run(page)
-        assert found.violations_count == 0, f"{address}: {found.generate_report()}"
+        check_axe(page)
         for narrow in {width, 320} if width == 390 else {width, 1024}:
-            page.set_viewport_size({"width": narrow, "height": 900})
-            wide, room = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
-            assert wide == room, f"{address} is {wide} wide at {narrow}"
-        assert page.evaluate(SMALL_TARGETS) == [], address
-        page.set_viewport_size({"width": width, "height": 900})
+            resize(page, narrow)
+            check_fits(page)
+        check_targets(page)
+        resize(page, width)
 
 
 def test_the_shell_by_keyboard(page: Any, live_server: Any, admin: Membership) -> None:
     sign_in(page, live_server, admin)
     page.goto(f"{live_server.url}/p/{admin.project.slug}/people/")
     for width in (1240, 1280, 1400):
-        page.set_viewport_size({"width": width, "height": 900})
+        resize(page, width)
         cut = page.locator(".nav-wide").evaluate("nav => nav.scrollWidth - nav.clientWidth")
         assert cut == 0, f"{cut} px of the menu are out of sight at {width}"
     page.keyboard.press("Tab")

@@ -13,8 +13,8 @@ from labeling.datasets.models import Snapshot
 from labeling.rounds import services
 from labeling.rounds.models import Round
 from labeling.runs.models import Run, RunMetric
-from tests.driven_loop import Loop
 from tests.browser.work import check_axe, check_fits
+from tests.driven_loop import Loop
 from tests.factories import PASSWORD
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from django.db.models import Count
-from django.db.models.functions import TruncDate
 from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from labeling.assignments import selectors as assignments
-from labeling.comparisons.models import Ranking
-from labeling.core.clock import db_now
 from labeling.core.kept_words import told
-from labeling.demonstrations.models import Demonstration
 from labeling.people.models import Role
 from labeling.projects.models import Membership, Project
 from labeling.projects.selectors import current_guideline
 from labeling.prompts.models import Prompt
-from labeling.rounds.gates import Gate
+from labeling.rounds.figures import Figures
 from labeling.rounds.leaderboard import Standing, standing
 from labeling.rounds.models import Round
 from labeling.runs.models import Run, RunMetric
@@ -113,8 +105,8 @@ def first_steps(project: Project) -> list[dict[str, Any]]:
     return [{"what": what, "why": why, "done": done, "url": reverse(url, args=[slug])} for what, why, done, url in said]
 
 
-def needs(project: Project, loop_round: Round | None, gates: Sequence[Gate]) -> list[Need]:
-    """What only a person can do, the most pressing first. `gates` are those of the round."""
+def needs(project: Project, loop_round: Round | None, figures: Figures) -> list[Need]:
+    """What only a person can do, the most pressing first."""
     slug, found = project.slug, []
     if loop_round is not None and loop_round.blocked:
         url = reverse("round", args=[slug, loop_round.number])
@@ -123,39 +115,34 @@ def needs(project: Project, loop_round: Round | None, gates: Sequence[Gate]) -> 
     if current_guideline(project) is None:
         detail = _("Nobody is given work before one is published")
         found.append(Need(1, _("guideline to publish"), detail, reverse("guideline", args=[slug]), "warn"))
-    labelers = Membership.objects.filter(project=project, role=Role.CONTRACTOR, state=Membership.State.ACTIVE)
-    if not labelers.exists():
+    if not figures.labelers:
         detail = _("No active contractor is a member yet")
         found.append(Need(1, _("labeler to invite"), detail, reverse("people", args=[slug]), "warn"))
-    quarantined = Prompt.objects.filter(project=project, state=Prompt.State.QUARANTINED).count()
-    if quarantined:
+    if quarantined := figures.prompts[Prompt.State.QUARANTINED]:
         url = f"{reverse('prompts', args=[slug])}?state=quarantined"
         what = ngettext("prompt in quarantine", "prompts in quarantine", quarantined)
         found.append(Need(quarantined, what, _("They may hold personal data"), url, "warn"))
-    waiting = assignments.waiting(project)
+    waiting = figures.waiting
     for kind, what in (("demonstration", _("demonstrations to write")), ("comparison", _("completions to rank"))):
         if waiting.get(kind):
-            active = labelers.count()
-            detail = ngettext("%(n)d active labeler", "%(n)d active labelers", active) % {"n": active}
-            found.append(Need(waiting[kind], what, detail, reverse("batches", args=[slug])))
+            detail = ngettext("%(n)d active labeler", "%(n)d active labelers", figures.labelers)
+            found.append(Need(waiting[kind], what, detail % {"n": figures.labelers}, reverse("batches", args=[slug])))
     if loop_round is None or loop_round.state == Round.State.CLOSED:
         url = reverse("round-new", args=[slug])
         found.append(Need(1, _("round to open"), _("The loop stands still until then"), url))
     elif loop_round.state in OWN_KIND and not waiting.get(OWN_KIND[loop_round.state]):
         url = reverse("round", args=[slug, loop_round.number])
-        for gate in gates:
+        for gate in figures.gates:
             if not gate.passed:
                 detail = _("%(shortfall)s; no task is open") % {"shortfall": told(gate.shortfall)}
                 found.append(Need(1, _("round without work"), detail, url, "warn"))
     return found
 
 
-def week(project: Project) -> dict[str, Any]:
+def week(figures: Figures) -> dict[str, Any]:
     """Rankings and demonstrations of the last seven days, as bars."""
-    today = db_now().date()
-    days = [today - timedelta(days=back) for back in range(6, -1, -1)]
-    rankings, demonstrations = per_day(Ranking, project, days[0]), per_day(Demonstration, project, days[0])
-    most = max([*rankings.values(), *demonstrations.values(), 1])
+    totals = sum(day[1] for day in figures.days), sum(day[2] for day in figures.days)
+    most = max(1, *(max(rankings, demonstrations) for _, rankings, demonstrations in figures.days))
     tall = BARS_FOOT - BARS_TOP
 
     def bar(x: float, value: int) -> dict[str, Any]:
@@ -166,20 +153,12 @@ def week(project: Project) -> dict[str, Any]:
         {
             "day": date_format(day, "D"),
             "middle": LEFT + 52.6 * at + 26,
-            "rankings": bar(LEFT + 52.6 * at + 10, rankings.get(day, 0)),
-            "demonstrations": bar(LEFT + 52.6 * at + 26, demonstrations.get(day, 0)),
+            "rankings": bar(LEFT + 52.6 * at + 10, rankings),
+            "demonstrations": bar(LEFT + 52.6 * at + 26, demonstrations),
         }
-        for at, day in enumerate(days)
+        for at, (day, rankings, demonstrations) in enumerate(figures.days)
     ]
-    totals = sum(rankings.values()), sum(demonstrations.values())
     return {"bars": bars, "most": most, "rankings": totals[0], "demonstrations": totals[1]}
-
-
-def per_day(model: Any, project: Project, since: date) -> dict[date, int]:
-    """How many pieces of work were first sent on each day (UTC)."""
-    begin = datetime.combine(since, time.min, tzinfo=UTC)
-    rows = model.objects.filter(project=project, supersedes=None, created_at__gte=begin)
-    return dict(rows.annotate(day=TruncDate("created_at")).order_by().values_list("day").annotate(n=Count("*")))
 
 
 def preferences(project: Project) -> list[dict[str, Any]]:

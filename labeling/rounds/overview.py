@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from labeling.comparisons.models import Comparison, Ranking
 from labeling.core.kept_words import told
-from labeling.demonstrations.models import Demonstration
 from labeling.projects.models import Project
-from labeling.prompts import selectors as prompts
 from labeling.prompts.models import Prompt
-from labeling.rounds.gates import Gate, metric, rankings_of
+from labeling.rounds.figures import Figures
+from labeling.rounds.gates import metric
 from labeling.rounds.leaderboard import standing
 from labeling.rounds.models import Round
 from labeling.rounds.plan import plan_of
@@ -103,23 +100,23 @@ def standing_of(station: str, loop_round: Round | None, *, has_prompts: bool) ->
     return "done" if ORDER.index(loop_round.state) > max(ORDER.index(state) for state in own) else "next"
 
 
-def stations(project: Project, loop_round: Round | None, gates: Sequence[Gate]) -> list[Station]:
-    """The seven stations with real numbers. `gates` are those of the round, counted already."""
+def stations(project: Project, loop_round: Round | None, figures: Figures) -> list[Station]:
+    """The seven stations with real numbers."""
     slug = project.slug
     facts = {
-        "prompts": (_("Prompts"), *prompt_facts(project), reverse("prompts", args=[slug])),
+        "prompts": (_("Prompts"), *prompt_facts(figures), reverse("prompts", args=[slug])),
         "demos": (
             _("Demonstrations"),
-            *demonstration_facts(project, loop_round, gates),
+            *demonstration_facts(project, loop_round, figures),
             reverse("batches", args=[slug]),
         ),
         "sft": (_("Supervised policy"), *sft_facts(project, loop_round), runs_url(slug, Run.Kind.SFT)),
-        "comps": (_("Rankings"), *ranking_facts(project, loop_round, gates), reverse("batches", args=[slug])),
+        "comps": (_("Rankings"), *ranking_facts(project, loop_round, figures), reverse("batches", args=[slug])),
         "rm": (_("Reward model"), *reward_facts(loop_round), runs_url(slug, Run.Kind.REWARD)),
         "ppo": ("PPO", *ppo_facts(loop_round), runs_url(slug, Run.Kind.PPO)),
         "policy": (_("New policy"), *policy_facts(loop_round), reverse("checkpoints", args=[slug])),
     }
-    has_prompts = loop_round is not None or Prompt.objects.filter(project=project).exists()
+    has_prompts = loop_round is not None or any(figures.prompts.values())
     return [
         Station(key, name, number, detail, standing_of(key, loop_round, has_prompts=has_prompts), url)
         for key, (name, number, detail, url) in facts.items()
@@ -146,17 +143,17 @@ def runs_url(slug: str, kind: str) -> str:
 # ---------------------------------------------------------------- what the stations say
 
 
-def prompt_facts(project: Project) -> tuple[str, str]:
-    counts = prompts.counts(project)
+def prompt_facts(figures: Figures) -> tuple[str, str]:
+    counts = figures.prompts
     held_out, total = counts[Prompt.Split.TEST], sum(counts[split] for split in Prompt.Split.values)
     held = _("%(n)s held out") % {"n": f"{held_out:,}"}
     return f"{total:,}", held if total else _("Import some to begin")
 
 
-def demonstration_facts(project: Project, loop_round: Round | None, gates: Sequence[Gate]) -> tuple[str, str]:
+def demonstration_facts(project: Project, loop_round: Round | None, figures: Figures) -> tuple[str, str]:
     if loop_round and loop_round.state == State.DEMONSTRATIONS:
-        return gates[0].value, of_wanted(project.demonstrations_target)
-    return f"{Demonstration.objects.filter(project=project, supersedes=None).count():,}", _("written by labelers")
+        return figures.gates[0].value, of_wanted(project.demonstrations_target)
+    return f"{figures.demonstrations:,}", _("written by labelers")
 
 
 def of_wanted(target: int) -> str:
@@ -177,20 +174,19 @@ def sft_facts(project: Project, loop_round: Round | None) -> tuple[str, str]:
     return named(run), _("Loss %(before)s → %(after)s") % {"before": f"{before:.2f}", "after": f"{after:.2f}"}
 
 
-def ranking_facts(project: Project, loop_round: Round | None, gates: Sequence[Gate]) -> tuple[str, str]:
+def ranking_facts(project: Project, loop_round: Round | None, figures: Figures) -> tuple[str, str]:
     if loop_round is not None and loop_round.state == State.COMPARISONS:
-        trained, *judged = gates
+        trained, *judged = figures.gates
         if judged and not judged[0].passed:
             said = {"judged": judged[0].value, "asked": judged[0].target}
             return f"{judged[0].count + trained.count:,}", _("%(judged)s of %(asked)s on held-out prompts") % said
         return trained.value, of_wanted(project.comparisons_target)
-    total = Ranking.objects.filter(project=project, supersedes=None, late=False).count()
+    total = f"{figures.rankings:,}"
     if loop_round is None or loop_round.state in (State.DEMONSTRATIONS, State.SFT):
-        return f"{total:,}", _("after the first policy")
+        return total, _("after the first policy")
     if loop_round.state == State.SAMPLE:
-        return f"{total:,}", _("completions are sampled")
-    here = rankings_of(loop_round, Comparison.Purpose.TRAINING).count()
-    return f"{total:,}", _("%(n)s in this round") % {"n": f"{here:,}"}
+        return total, _("completions are sampled")
+    return total, _("%(n)s in this round") % {"n": f"{figures.rankings_in_round:,}"}
 
 
 def reward_facts(loop_round: Round | None) -> tuple[str, str]:

@@ -19,7 +19,7 @@ from labeling.people.models import Role
 from labeling.people.requests import SignedInRequest
 from labeling.projects.access import ProjectRequest, member
 from labeling.projects.selectors import memberships_of, start_page
-from labeling.rounds import activity, overview, selectors, services
+from labeling.rounds import activity, figures, overview, selectors, services
 from labeling.rounds.forms import OpenForm, SettingsForm
 from labeling.rounds.gates import gates_of
 from labeling.rounds.models import Round
@@ -42,8 +42,8 @@ def show_overview(request: ProjectRequest, slug: str) -> HttpResponse:
     """Where the loop stands."""
     project = request.project
     loop_round = selectors.newest(project=project)
-    gates = gates_of(loop_round) if loop_round else []
-    stops = overview.stations(project, loop_round, gates)
+    counted = figures.recent(project, loop_round)
+    stops = overview.stations(project, loop_round, counted)
     run = selectors.run_at_work(loop_round) if loop_round else None
     context = {
         "loop_round": loop_round,
@@ -52,10 +52,10 @@ def show_overview(request: ProjectRequest, slug: str) -> HttpResponse:
         "ways": overview.ways(stops, loop_round),
         "run": run,
         "minis": activity.minis(run) if run else [],
-        "gates": gates,
+        "gates": counted.gates,
         "first_steps": [] if loop_round else activity.first_steps(project),
-        "needs": activity.needs(project, loop_round, gates),
-        "week": activity.week(project),
+        "needs": activity.needs(project, loop_round, counted),
+        "week": activity.week(counted),
         "preferences": activity.preferences(project),
         "may_drive": request.membership.role in DRIVERS,
     }

@@ -8,8 +8,7 @@ import pytest
 from django.urls import reverse
 
 from labeling.people.models import Role
-from labeling.rounds import activity, overview, services
-from labeling.rounds.gates import gates_of
+from labeling.rounds import activity, figures, overview, services
 from labeling.rounds.models import Round
 from labeling.runs.models import RunMetric
 from tests.factories import MembershipFactory, ProjectFactory, UserFactory
@@ -89,7 +88,9 @@ def test_an_empty_project_names_what_is_missing(client, db):
 def test_the_stations_stand_where_the_round_stands(loop):
     loop.open()
     loop.until(State.REWARD)
-    stops = {stop.key: stop for stop in overview.stations(loop.project, loop.round, gates_of(loop.round))}
+    stops = {
+        stop.key: stop for stop in overview.stations(loop.project, loop.round, figures.count(loop.project, loop.round))
+    }
     assert {key: stop.state for key, stop in stops.items()} == {
         "prompts": "done",
         "demos": "done",
@@ -110,7 +111,7 @@ def test_a_second_round_comes_by_the_way_back(loop):
     loop.open()
     loop.until(State.NEXT)
     loop.until(State.COMPARISONS)
-    stops = overview.stations(loop.project, loop.round, gates_of(loop.round))
+    stops = overview.stations(loop.project, loop.round, figures.count(loop.project, loop.round))
     assert [stop.state for stop in stops] == ["done", "done", "done", "now", "next", "next", "next"]
     assert overview.ways(stops, loop.round)[-1].state == "now"
     assert {stop.key: stop.number for stop in stops}["policy"] == "ppo-1"
@@ -239,9 +240,27 @@ def test_a_round_without_open_work_says_so(admin, loop):
 def test_labels_of_the_week_are_counted_by_day(loop):
     loop.open()
     loop.label()
-    found = activity.week(loop.project)
+    found = activity.week(figures.count(loop.project, None))
     assert (found["rankings"], found["demonstrations"]) == (0, 4)
     assert [bar["demonstrations"]["value"] for bar in found["bars"]] == [0, 0, 0, 0, 0, 0, 4]
+
+
+def test_figures_are_counted_once_for_all_who_look_until_the_round_goes_on(loop):
+    loop.open()
+    before = figures.recent(loop.project, loop.round)
+    assert (before.waiting["demonstration"], before.demonstrations) == (4, 0)
+    loop.label()
+    assert figures.recent(loop.project, loop.round) == before
+    loop.until(State.SFT)
+    assert figures.recent(loop.project, loop.round).demonstrations == 4
+
+
+def test_figures_are_forgotten_when_they_are_old(loop, monkeypatch):
+    monkeypatch.setattr(figures, "KEPT_SECONDS", 0)
+    assert figures.recent(loop.project, None).days[-1][2] == 0
+    loop.open()
+    loop.label()
+    assert figures.recent(loop.project, None).days[-1][2] == 4
 
 
 def test_a_line_fills_its_box_and_stays_short():

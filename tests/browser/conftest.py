@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.test import Client
-from playwright.sync_api import Error
+from playwright.sync_api import Error, expect
 
 from labeling.people.models import User
 from labeling.projects.models import Project
 
+expect.set_options(timeout=15_000)  # milliseconds; a machine that does other things too may take its time
 QUIET = 600  # milliseconds in which the draft that a closing page sends has arrived
 
 

@@ -56,7 +56,7 @@ def test_two_tabs_never_write_over_each_other_in_silence(open_work, project, lab
     one.unroute("**/draft/")
     one.locator("#text").press("End")
     one.keyboard.type("!")
-    expect(one.locator("[data-banner]")).to_contain_text("Which one shall stay?", timeout=8000)
+    expect(one.locator("[data-banner]")).to_contain_text("Which one shall stay?")
     assert draft() == {"text": "Second tab, newer"}
     one.get_by_role("button", name="Use that one").press("Enter")
     assert one.locator("#text").input_value() == "Second tab, newer"

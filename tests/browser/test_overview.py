@@ -112,7 +112,7 @@ def test_the_overview_follows_the_round_by_itself(loop, live_server, new_context
     expect(page.locator(".mini figure")).to_have_count(2)
     loop.fail("RuntimeError: out of memory")
     services.advance_round(round_id=loop.round.pk)
-    expect(heading).to_have_text("Round 2 needs a decision", timeout=15_000)
+    expect(heading).to_have_text("Round 2 needs a decision")
     expect(page.locator(".nowcard")).to_contain_text("out of memory")
     page.get_by_role("link", name="Decide").click()
     page.get_by_role("button", name="Retry the stage").click()

@@ -174,7 +174,7 @@ def test_drafts_survive_a_reload_and_a_lost_connection(open_work, project, label
     expect(page.locator("[data-saved]")).to_have_text("Offline, kept on this device")
     assert "rank-C" not in Slot.objects.get().draft
     page.context.set_offline(False)
-    expect(page.locator("[data-saved]")).to_have_text("Draft saved", timeout=15_000)
+    expect(page.locator("[data-saved]")).to_have_text("Draft saved")
     assert Slot.objects.get().draft["rank-C"] == "3"
     console_errors[:] = [error for error in console_errors if "ERR_INTERNET_DISCONNECTED" not in error]
 

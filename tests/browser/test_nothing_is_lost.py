@@ -98,6 +98,28 @@ def test_a_reply_that_got_lost_is_asked_for_again_with_the_same_key(open_work, p
     console_errors[:] = [error for error in console_errors if "ERR_FAILED" not in error]
 
 
+def test_a_phone_says_that_it_is_offline_and_a_fresh_submission_is_taken_back(
+    open_work, project, labeler, console_errors
+):
+    page = open_work(project, labeler, viewport={"width": 390, "height": 844})
+    first = page.url
+    expect(page.locator("[data-unsaved]")).to_be_hidden()
+    page.context.set_offline(True)
+    page.locator("#text").fill("In the tunnel")
+    expect(page.locator("[data-unsaved]")).to_be_visible()
+    expect(page.locator("[data-unsaved]")).to_have_text("Offline, kept on this device")
+    page.context.set_offline(False)
+    expect(page.locator("[data-unsaved]")).to_be_hidden()
+    page.get_by_label("It is true.").check()
+    press(page, "Control+Enter")
+    page.wait_for_url(lambda url: url != first)
+    page.locator("#text").press("Control+z")  # the editor has the focus, where U is a letter
+    page.wait_for_url(first)
+    assert page.locator("#text").input_value() == "In the tunnel"
+    assert not Demonstration.objects.exists()
+    console_errors[:] = [error for error in console_errors if "INTERNET" not in error]
+
+
 def test_an_ended_session_loses_nothing(open_work, project, labeler, console_errors):
     page = open_work(project, labeler)
     work = page.url
@@ -142,6 +164,9 @@ def test_the_lease_is_kept_in_time_and_idle_time_does_not_count(open_work, proje
     page.clock.fast_forward(27 * 60_000)
     page.clock.run_for(1000)
     expect(page.locator("[data-lease]")).to_contain_text("goes back to the queue in two minutes")
+    page.clock.fast_forward(70_000)
+    page.clock.run_for(1000)
+    expect(page.locator("[data-lease]")).to_contain_text("goes back to the queue in less than a minute")
     Slot.objects.filter(state="leased").update(lease_expires_at=timezone.now() + timezone.timedelta(seconds=90))
     page.get_by_role("button", name="Keep it").click()
     expect(page.locator("[data-lease]")).to_be_hidden()

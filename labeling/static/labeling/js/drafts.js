@@ -44,7 +44,7 @@ export async function send({ leaving = false, force = false } = {}) {
     take(answer, await answer.json(), { draft, text });
   } catch {
     down = true;
-    show(t("Offline, kept on this device"));
+    show(t("Offline, kept on this device"), true);
   }
   busy = false;
   if (closed || resting || textOf(read()) === sent) return;

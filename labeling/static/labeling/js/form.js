@@ -29,8 +29,11 @@ export function fill(draft) {
 export const textOf = (draft) => JSON.stringify(Object.entries(draft).filter(([, value]) => value.length).sort(([a], [b]) => (a < b ? -1 : 1)));
 
 /* ---------- saying what has become of it ---------- */
-const status = $("[data-saved] span"), note = $("[data-banner]");
-export const show = (text) => { status.textContent = text; };
+const status = $("[data-saved] span"), unsaved = $("[data-unsaved]"), note = $("[data-banner]");
+export function show(text, isTrouble = false) { // a phone has room for trouble only
+  status.textContent = unsaved.textContent = text;
+  unsaved.hidden = !isTrouble;
+}
 /** A sentence above Submit, with what can be done about it: [label, function or address] each; nothing takes it away. */
 export function banner(text, choices = []) {
   note.hidden = !text;

@@ -28,7 +28,7 @@ let ends = 0;
 const lease = (left) => { ends = left ? Date.now() + left * 1000 : 0; watchLease(); };
 function watchLease() { // by the wall clock: a sleeping laptop stops timers, not leases
   const left = ends - Date.now();
-  const text = !ends || left > AHEAD ? "" : left > 0 ? t("This task goes back to the queue in two minutes.") : t("Your time for this task is over. Your draft is kept; you can go on while nobody else has taken it.");
+  const text = !ends || left > AHEAD ? "" : left > AHEAD / 2 ? t("This task goes back to the queue in two minutes.") : left > 0 ? t("This task goes back to the queue in less than a minute.") : t("Your time for this task is over. Your draft is kept; you can go on while nobody else has taken it.");
   if ($("span", notice).textContent === text) return;
   $("span", notice).textContent = text;
   notice.hidden = !text;
@@ -74,7 +74,7 @@ async function submit() {
       if (attempt !== mine) return;
     }
     show(t("Offline, kept on this device"));
-    banner(t("No connection. Your work is kept on this device and is submitted as soon as you are back; leave this page open."));
+    banner(t("No connection. Your work is kept on this device and is submitted as soon as you are back. Keep this page open."));
     await pause(wait);
   }
 }

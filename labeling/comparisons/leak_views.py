@@ -21,7 +21,7 @@ from labeling.core.filters import FilterForm
 from labeling.core.pagination import paginate
 from labeling.people.models import Role
 from labeling.projects.access import ProjectRequest, member
-from labeling.projects.saved_views import saved_views
+from labeling.projects.saved_views import filters_of, saved_views
 
 PAGE = 20
 AROUND = 160  # characters shown on each side of the words
@@ -50,6 +50,7 @@ def leaks(request: ProjectRequest, slug: str) -> HttpResponse:
     context = {
         "form": form,
         "filtered": bool(wanted),
+        "filters": filters_of(request.GET.urlencode()),
         "saved": saved_views(request.project, request.user, "leaks"),
         "page": page,
         "rows": [(row, marked(row.completion.text, row.words)) for row in page],
@@ -89,6 +90,10 @@ def leaks_decide(request: ProjectRequest, slug: str) -> HttpResponse:
         messages.success(request, ngettext("%(n)d completion changed.", "%(n)d completions changed.", number) % {"n": number})  # fmt: skip
         return redirect("leaks", slug)
     number = rows.exclude(state=held_back.DECISIONS[decision]).count()
+    back = f"{reverse('leaks', args=[slug])}?{filters_of(request.GET.urlencode())}"
+    if not number:
+        messages.warning(request, _("Nothing would change: tick completions for which you decide otherwise."))
+        return redirect(back)
     releasing = decision == "release"
     counted = ngettext("%(n)d completion will change.", "%(n)d completions will change.", number) % {"n": number}
     effect = (
@@ -100,7 +105,7 @@ def leaks_decide(request: ProjectRequest, slug: str) -> HttpResponse:
         "title": _("Release these completions?") if releasing else _("Keep these completions out?"),
         "facts": [counted, effect, _("You can decide otherwise later.")],
         "action": _("Release them") if releasing else _("Keep them out"),
-        "back": reverse("leaks", args=[slug]),
+        "back": back,
         "danger": releasing,
     }
     return render(request, "components/confirm.html", context)

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from labeling.core.errors import BadInput
+from labeling.core.errors import BadInput, NotFound
 from labeling.people.models import Role, User
 from labeling.projects.access import ProjectRequest, member
 from labeling.projects.models import Project, SavedView
@@ -36,11 +36,9 @@ def filters_of(query: str) -> str:
 @transaction.atomic
 def save_view(*, project: Project, user: User, page: str, name: str, query: str) -> SavedView:
     """Keep filters under a name, over an earlier view of that name; BadInput when there is nothing to keep."""
-    name, query = " ".join(name.split()), filters_of(query)
+    name, query = checked_name(name), filters_of(query)
     if page not in SavedView.List.values:
         raise BadInput(_("There is no such list."), field="page")
-    if not 1 <= len(name) <= 60:
-        raise BadInput(_("Give the view a name of at most 60 characters."), field="name")
     if not query or len(query) > 1000:
         raise BadInput(_("Filter the list first, then save the view."), field="query")
     mine = saved_views(project, user, page)
@@ -52,14 +50,54 @@ def save_view(*, project: Project, user: User, page: str, name: str, query: str)
     return view
 
 
+def checked_name(name: str) -> str:
+    """The name with single spaces; BadInput when it is empty or too long."""
+    name = " ".join(name.split())
+    if not 1 <= len(name) <= 60:
+        raise BadInput(_("Give the view a name of at most 60 characters."), field="name")
+    return name
+
+
+@transaction.atomic
+def rename_view(*, project: Project, user: User, view: int, name: str) -> SavedView:
+    """Give one of one's own views another name; BadInput when another view of the list has it."""
+    found = SavedView.objects.select_for_update().filter(project=project, user=user, pk=view).first()
+    if found is None:
+        raise NotFound(_("There is no such view among yours."))
+    name = checked_name(name)
+    if saved_views(project, user, found.page).filter(name=name).exclude(pk=view).exists():
+        raise BadInput(_("Another view of this list is called “%(name)s”.") % {"name": name}, field="name")
+    found.name = name
+    found.save(update_fields=["name"])
+    return found
+
+
 @member(Role.REVIEWER, Role.ENGINEER)
 @require_POST
 def view_save(request: ProjectRequest, slug: str) -> HttpResponse:
     """Keep the filters of the list one comes from."""
     said = {name: request.POST.get(name, "") for name in ("page", "name", "query")}
+    earlier = saved_views(request.project, request.user, said["page"]).filter(name=" ".join(said["name"].split()))
+    is_there = earlier.exists()
     view = save_view(project=request.project, user=request.user, **said)
-    messages.success(request, _("The view “%(name)s” is saved.") % {"name": view.name})
-    return redirect(f"{reverse(view.page, args=[slug])}?{view.query}")
+    told = _("The view “%(name)s” has these filters now.") if is_there else _("The view “%(name)s” is saved.")
+    messages.success(request, told % {"name": view.name})
+    return redirect(address_of(view, slug))
+
+
+@member(Role.REVIEWER, Role.ENGINEER)
+@require_POST
+def view_rename(request: ProjectRequest, slug: str, view: int) -> HttpResponse:
+    """Call one of one's own views something else."""
+    name = request.POST.get("name", "")
+    renamed = rename_view(project=request.project, user=request.user, view=view, name=name)
+    messages.success(request, _("The view is called “%(name)s” now.") % {"name": renamed.name})
+    return redirect(address_of(renamed, slug))
+
+
+def address_of(view: SavedView, slug: str) -> str:
+    """The list with the filters of the view."""
+    return f"{reverse(view.page, args=[slug])}?{view.query}"
 
 
 @member(Role.REVIEWER, Role.ENGINEER)

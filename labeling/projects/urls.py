@@ -13,6 +13,7 @@ urlpatterns = [
     path(P + "settings/", views.project_settings, name="project-settings"),
     path(P + "settings/pause/", views.project_pause, name="project-pause"),
     path(P + "views/save/", saved_views.view_save, name="view-save"),
+    path(P + "views/<int:view>/rename/", saved_views.view_rename, name="view-rename"),
     path(P + "views/<int:view>/delete/", saved_views.view_delete, name="view-delete"),
     path(P + "appeal/", appeals.appeal, name="appeal"),
     path(P + "audit/", audit_views.audit_log, name="audit"),

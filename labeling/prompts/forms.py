@@ -6,13 +6,14 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from labeling.core.filters import FilterForm
-from labeling.core.kept_words import told
 from labeling.projects.models import Project
-from labeling.prompts import hygiene, selectors
+from labeling.prompts import selectors
+from labeling.prompts.findings import NAMES
 from labeling.prompts.models import Prompt
 
 
@@ -87,7 +88,7 @@ class FindingFilter(FilterForm):
     kind = forms.ChoiceField(
         required=False,
         label=_("Found"),
-        choices=lambda: [("", _("Anything")), *((name, told(name)) for name, _pattern, _holds in hygiene.KINDS)],
+        choices=lambda: [("", _("Anything")), *((kind, capfirst(name)) for kind, name in NAMES.items())],
     )
 
 

@@ -14,6 +14,7 @@ from labeling.core.errors import BadInput
 from labeling.people.models import Role
 from labeling.projects.access import ProjectRequest, member
 from labeling.prompts import selectors, services, uploads
+from labeling.prompts.findings import name_of
 from labeling.prompts.forms import ImportForm
 from labeling.prompts.models import PromptImport
 from labeling.prompts.reading import lines_of
@@ -55,4 +56,5 @@ def take_in(request: ProjectRequest, said: dict[str, Any]) -> PromptImport:
 def import_report(request: ProjectRequest, slug: str, import_id: int) -> HttpResponse:
     """What an import made of its lines, or how far it is."""
     batch = get_object_or_404(PromptImport, project=request.project, pk=import_id)
-    return render(request, "prompts/report.html", {"batch": batch, "report": batch.report})
+    found = {name_of(kind): number for kind, number in batch.report.get("found", {}).items()}
+    return render(request, "prompts/report.html", {"batch": batch, "report": batch.report, "found": found})

@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, ngettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labeling.core import audit
@@ -22,12 +22,22 @@ from labeling.people.models import Role
 from labeling.projects.access import ProjectRequest, member
 from labeling.projects.saved_views import filters_of, saved_views
 from labeling.prompts import bulk, export, quarantine, selectors
+from labeling.prompts.findings import name_of
 from labeling.prompts.forms import CategoryForm, FindingFilter, PromptFilter
 from labeling.prompts.models import Prompt
 
 page = require_http_methods(["GET", "HEAD", "POST"])
 QUARANTINE_PAGE = 20
-DECIDED = {"accept": _("let in"), "redact": _("redacted and let in"), "reject": _("withdrawn"), "same": _("withdrawn: redacted they repeat another prompt")}  # fmt: skip
+DECIDED = {
+    "accept": ngettext_lazy("%(n)d let in", "%(n)d let in", "n"),
+    "redact": ngettext_lazy("%(n)d redacted and let in", "%(n)d redacted and let in", "n"),
+    "reject": ngettext_lazy("%(n)d withdrawn", "%(n)d withdrawn", "n"),
+    "same": ngettext_lazy(
+        "%(n)d withdrawn: redacted it repeats another prompt",
+        "%(n)d withdrawn: redacted they repeat other prompts",
+        "n",
+    ),
+}
 
 
 @member(Role.ENGINEER)
@@ -72,8 +82,12 @@ def prompts_bulk(request: ProjectRequest, slug: str) -> HttpResponse:
         messages.success(request, ngettext("%(n)d prompt changed.", "%(n)d prompts changed.", number) % {"n": number})
         return redirect(back)
     counts = bulk.counts(rows, action)
+    if not counts["changed"]:
+        messages.warning(request, nothing_to_do(counts["chosen"]))
+        return redirect(back)
+    title = ngettext("%(action)s: %(n)d prompt?", "%(action)s: %(n)d prompts?", counts["changed"])
     context = {
-        "title": _("%(action)s: %(n)d prompts?") % {"action": bulk.ACTIONS[action], "n": counts["changed"]},
+        "title": title % {"action": bulk.ACTIONS[action], "n": counts["changed"]},
         "facts": facts(action, counts),
         "action": bulk.ACTIONS[action],
         "back": back,
@@ -81,6 +95,11 @@ def prompts_bulk(request: ProjectRequest, slug: str) -> HttpResponse:
         "danger": action == "withdraw",
     }
     return render(request, "components/confirm.html", context, status=400 if request.method == "POST" else 200)
+
+
+def nothing_to_do(chosen: int) -> str:
+    """Why an action is not asked about."""
+    return _("Those prompts are in that state already.") if chosen else _("Choose prompts first: none is ticked.")
 
 
 def facts(action: str, counts: dict[str, int]) -> list[str]:
@@ -125,7 +144,8 @@ def quarantined(request: ProjectRequest, slug: str) -> HttpResponse:
         "form": form,
         "filtered": bool(wanted),
         "page": found,
-        "rows": [(prompt, quarantine.marked(prompt)) for prompt in found],
+        "waiting": quarantine.quarantined(request.project, **wanted).count(),
+        "rows": [quarantine.set_aside(prompt) for prompt in found],
     }
     return render(request, "prompts/quarantine.html", context)
 
@@ -140,38 +160,42 @@ def quarantine_decide(request: ProjectRequest, slug: str) -> HttpResponse:
     rows = quarantine.quarantined(request.project, kind=kind)
     if request.GET.get("scope") != "all":
         rows = rows.filter(pk__in=ids(request.GET))
-    back = reverse("prompts-quarantine", args=[slug])
+    back = f"{reverse('prompts-quarantine', args=[slug])}?{filters_of(request.GET.urlencode())}"
     if request.method == "POST":
         counts = quarantine.decide(
             project=request.project, prompts=rows.values_list("pk", flat=True), decision=decision, by=request.user
         )
-        said = [f"{number} {DECIDED[name]}" for name, number in counts.items()] or [_("nothing was waiting any more")]
+        said = [DECIDED[name] % {"n": number} for name, number in counts.items()] or [_("nothing was waiting any more")]
         messages.success(request, "; ".join(said) + ".")
         return redirect(back)
-    number = rows.count()
-    context: dict[str, Any] = {"back": back, "danger": decision == "reject", **words(decision, number)}
+    found = quarantine.kinds_found(rows)
+    if not found.prompts:
+        messages.warning(request, _("Choose prompts first: none is ticked."))
+        return redirect(back)
+    context: dict[str, Any] = {"back": back, "danger": decision == "reject", **words(decision, found)}
     return render(request, "components/confirm.html", context)
 
 
-def words(decision: str, number: int) -> dict[str, Any]:
+def words(decision: str, found: quarantine.Found) -> dict[str, Any]:
     """The confirmation of a decision."""
+    n = found.prompts
     said = {
         "accept": (
-            _("Let %(n)d prompts in as they are?"),
-            _("Let them in"),
+            ngettext("Let %(n)d prompt in as it is?", "Let %(n)d prompts in as they are?", n),
+            _("Let in"),
             _("Labelers and the policy will see what hygiene found in them."),
         ),
         "redact": (
-            _("Redact %(n)d prompts and let them in?"),
+            ngettext("Redact %(n)d prompt and let it in?", "Redact %(n)d prompts and let them in?", n),
             _("Redact and let in"),
             _("Every finding becomes its kind in brackets, such as [e-mail]; the original text is not kept."),
         ),
         "reject": (
-            _("Withdraw %(n)d prompts?"),
-            _("Withdraw them"),
+            ngettext("Withdraw %(n)d prompt?", "Withdraw %(n)d prompts?", n),
+            _("Withdraw"),
             _("They get no tasks and enter no snapshot. You can restore them later."),
         ),
     }
     title, action, fact = said[decision]
-    counted = ngettext("%(n)d prompt is meant.", "%(n)d prompts are meant.", number) % {"n": number}
-    return {"title": title % {"n": number}, "action": action, "facts": [counted, fact]}
+    listed = _("Found: %(kinds)s.") % {"kinds": ", ".join(f"{name_of(kind)} ({m})" for kind, m in found.kinds.items())}
+    return {"title": title % {"n": n}, "action": action, "facts": [listed, fact]}

@@ -7,21 +7,29 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from labeling.core import audit, transitions
 from labeling.core.errors import BadInput, Conflict
-from labeling.core.kept_words import told
 from labeling.people.models import User
 from labeling.projects.models import Project
 from labeling.prompts import hygiene
+from labeling.prompts.findings import name_of
 from labeling.prompts.importing import summary_of
 from labeling.prompts.models import Prompt
 
 DECISIONS = ("accept", "redact", "reject")
+
+
+class SetAside(NamedTuple):
+    """One prompt in quarantine as it is listed."""
+
+    prompt: Prompt
+    found: list[str]
+    turns: list[Turn]
 
 
 class Turn(NamedTuple):
@@ -29,6 +37,11 @@ class Turn(NamedTuple):
 
     role: str
     text: SafeString
+
+
+def set_aside(prompt: Prompt) -> SetAside:
+    """The prompt with the names of what was found in it and its marked text."""
+    return SetAside(prompt, [name_of(kind) for kind in prompt.personal_data], marked(prompt))
 
 
 def marked(prompt: Prompt) -> list[Turn]:
@@ -41,7 +54,7 @@ def marked_text(text: str) -> SafeString:
     pieces: list[tuple[str, str, str, str]] = []
     at = 0
     for one in hygiene.findings(text):
-        kind = told(one.kind)
+        kind = name_of(one.kind)
         pieces.append((text[at : one.start], kind, text[one.start : one.end], kind))
         at = one.end
     shown = format_html_join("", '{}<mark title="{}">{}<span class="vh"> ({})</span></mark>', pieces)
@@ -54,6 +67,21 @@ def quarantined(project: Project, *, kind: str = "", imported: int | None = None
     if kind:
         rows = rows.filter(personal_data__contains=[kind])
     return rows.filter(imported=imported) if imported else rows
+
+
+class Found(NamedTuple):
+    """How many prompts, and in how many of them each kind of personal data or secret was found."""
+
+    prompts: int
+    kinds: dict[str, int]
+
+
+def kinds_found(rows: QuerySet[Prompt]) -> Found:
+    """What a decision about these rows is about."""
+    each = {kind: Count("pk", filter=Q(personal_data__contains=[kind])) for kind, _pattern, _holds in hygiene.KINDS}
+    counts = rows.aggregate(prompts=Count("pk"), **{f"of_{place}": one for place, one in enumerate(each.values())})
+    found = {kind: counts[f"of_{place}"] for place, kind in enumerate(each)}
+    return Found(counts["prompts"], {kind: number for kind, number in found.items() if number})
 
 
 @transaction.atomic

@@ -12,10 +12,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
-from labeling.core.kept_words import told
 from labeling.people.models import Role
 from labeling.projects.access import ProjectRequest, member
 from labeling.prompts import hygiene, services
+from labeling.prompts.findings import name_of
 from labeling.prompts.models import Prompt
 
 page = require_http_methods(["GET", "HEAD", "POST"])
@@ -28,7 +28,7 @@ def prompt(request: ProjectRequest, slug: str, public_id: str) -> HttpResponse:
     found = one(request, public_id)
     context = {
         "prompt": found,
-        "personal_data": [told(kind) for kind in hygiene.personal_data(found.messages)],
+        "personal_data": [name_of(kind) for kind in hygiene.personal_data(found.messages)],
         "tasks": found.tasks.count(),
         "may_change": request.membership.role == Role.ADMIN,
     }
@@ -66,7 +66,7 @@ def prompt_restore(request: ProjectRequest, slug: str, public_id: str) -> HttpRe
     kinds = hygiene.personal_data(found.messages)
     noticed = _("The import noticed: %(kinds)s. Labelers and the policy will see it.")
     facts = [
-        noticed % {"kinds": ", ".join(map(told, kinds))} if kinds else _("It can get tasks again."),
+        noticed % {"kinds": ", ".join(map(name_of, kinds))} if kinds else _("It can get tasks again."),
         _("It belongs to the %(split)s split.") % {"split": found.get_split_display().lower()},
     ]
     return confirm(request, _("Let this prompt get tasks?"), facts, _("Let it in"), found)

@@ -12,10 +12,10 @@ from django.utils.translation import gettext as _
 
 from labeling.core import transitions
 from labeling.core.errors import BadInput
-from labeling.core.kept_words import told
 from labeling.people.models import User
 from labeling.projects.models import Project
 from labeling.prompts import hygiene
+from labeling.prompts.findings import name_of
 from labeling.prompts.kept_words import ANY
 from labeling.prompts.models import Prompt
 from labeling.prompts.reading import BadRow, messages_of
@@ -65,7 +65,7 @@ def write_prompt(*, brief: Prompt, messages: Sequence[Message], parts: dict[str,
     if found := hygiene.personal_data(checked):
         raise BadInput(
             _("The prompt holds what looks like personal data (%(found)s): make it up or leave it out.")
-            % {"found": ", ".join(map(told, sorted(found)))},
+            % {"found": ", ".join(map(name_of, sorted(found)))},
             field="prompt",
         )
     content, prefix = hygiene.content_hash(checked), hygiene.prefix_hash(checked)

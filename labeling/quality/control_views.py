@@ -59,7 +59,7 @@ def control_new(request: ProjectRequest, slug: str, task: Any) -> HttpResponse:
         else:
             messages.success(request, made(request, 1))
             return redirect("controls", slug)
-    context = {"comparison": comparison, "responses": responses, "form": form}
+    context = {"prompt": comparison.task.prompt, "responses": responses, "form": form}
     return render(request, "quality/control_new.html", context, status=400 if form.is_bound else 200)
 
 
@@ -119,12 +119,17 @@ def control_more(request: ProjectRequest, slug: str, control: int) -> HttpRespon
         return redirect("controls", slug)
     context = {
         "title": _("Ask more people"),
-        "facts": [_("Nobody is asked twice."), _("It comes up at the project's control rate.")],
+        "facts": [about(found), _("Nobody is asked twice."), _("It comes up at the project's control rate.")],
         "action": _("Ask them"),
         "back": reverse("controls", args=[slug]),
         "form": form,
     }
     return render(request, "components/confirm.html", context, status=400 if form.is_bound else 200)
+
+
+def about(control: ControlItem) -> str:
+    """Which control a question is about."""
+    return _("The prompt is “%(prompt)s”.") % {"prompt": control.comparison.task.prompt.heading}
 
 
 @member(Role.ADMIN)
@@ -134,7 +139,7 @@ def control_stop(request: ProjectRequest, slug: str, control: int) -> HttpRespon
     found = get_object_or_404(ControlItem, pk=control, comparison__task__project=request.project)
     if request.method == "POST":
         number = services.stop_control(control=found, by=request.user)
-        messages.success(request, _("The control is no longer handed out: %(n)d judgements withdrawn.") % {"n": number})
+        messages.success(request, ngettext("The control is no longer handed out: %(n)d judgement withdrawn.", "The control is no longer handed out: %(n)d judgements withdrawn.", number) % {"n": number})  # fmt: skip
         return redirect("controls", slug)
     hidden = Slot.objects.filter(task=found.comparison.task_id, priority=HIDDEN_PRIORITY)
     waiting = hidden.filter(state__in=(Slot.State.OPEN, Slot.State.PAUSED)).count()
@@ -142,8 +147,19 @@ def control_stop(request: ProjectRequest, slug: str, control: int) -> HttpRespon
     context = {
         "title": _("Hand this control out no more?"),
         "facts": [
-            _("%(n)d judgements that nobody has begun will not be asked for.") % {"n": waiting},
-            _("%(n)d judgements that were made stay and still count.") % {"n": judged},
+            about(found),
+            ngettext(
+                "%(n)d judgement that nobody has begun will not be asked for.",
+                "%(n)d judgements that nobody has begun will not be asked for.",
+                waiting,
+            )
+            % {"n": waiting},
+            ngettext(
+                "%(n)d judgement that was made stays and still counts.",
+                "%(n)d judgements that were made stay and still count.",
+                judged,
+            )
+            % {"n": judged},
         ],
         "action": _("Stop it"),
         "back": reverse("controls", args=[slug]),

@@ -104,6 +104,7 @@ class ControlForm(PlacesForm):
         super().__init__(*args, responses=responses, **kwargs)
         letters = [(row["pk"], row["letter"]) for row in responses]
         self.fields["harmful"].choices = letters  # type: ignore[attr-defined]
+        self.order_fields([name for name in self.fields if name.startswith("place-")])
 
     def clean(self) -> dict[str, Any]:
         """Harmful ones are only said where it is said that they are known."""

@@ -128,7 +128,7 @@ def review_edit(request: ProjectRequest, slug: str, review: UUID) -> HttpRespons
             form.add_error(None, problem.detail)
         else:
             return go_on(request, found, _("Your revision stands in its place, accepted."))
-    context = {"review": found, "form": form, "responses": responses}
+    context = {"review": found, "prompt": found.prompt, "form": form, "responses": responses}
     return render(request, "quality/review_edit.html", context, status=400 if form.is_bound else 200)
 
 
@@ -154,7 +154,7 @@ def reviews_accept(request: ProjectRequest, slug: str) -> HttpResponse:
         % {"n": number - own}
     ]
     if own:
-        facts.append(_("%(n)d are your own: somebody else reviews those.") % {"n": own})
+        facts.append(ngettext("%(n)d is your own: somebody else reviews that.", "%(n)d are your own: somebody else reviews those.", own) % {"n": own})  # fmt: skip
     facts.append(_("Snapshots may hold it from then on. You can still return each of them later."))
     context = {
         "title": _("Accept without opening them?"),

@@ -162,12 +162,27 @@ def test_a_reviewer_accepts_returns_and_edits_by_keys(project: Project, open_as:
     assert Review.objects.get(state="returned").note == "Say why B is worse, please."
 
 
+def test_a_view_is_used_and_called_something_else(project: Project, open_as: Any) -> None:
+    page = open_as(admin_of(project))
+    page.goto(f"/p/{project.slug}/prompts/")
+    page.get_by_label("Category").select_option("maths")  # sent with every other field, empty
+    expect(page.get_by_role("link", name="Maths", exact=True)).to_have_attribute("aria-current", "true")
+    page.locator(".rename summary").press("Enter")
+    page.get_by_label("Name of the view").first.fill("Sums")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("The view is called “Sums” now.")).to_be_visible()
+    expect(page.get_by_role("link", name="Sums", exact=True)).to_have_attribute("aria-current", "true")
+    page.get_by_label("Name of the view").last.fill("Sums")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("The view “Sums” has these filters now.")).to_be_visible()
+
+
 def test_an_admin_decides_about_many_things_without_script(project: Project, open_as: Any) -> None:
     page = open_as(admin_of(project), java_script_enabled=False)
     page.goto(f"/p/{project.slug}/prompts/quarantine/")
     page.get_by_label("All that match").check()
     page.get_by_role("button", name="Redact…").click()
-    expect(page.get_by_text("2 prompts are meant.")).to_be_visible()
+    expect(page.get_by_role("heading", name="Redact 2 prompts and let them in?")).to_be_visible()
     page.get_by_role("button", name="Redact and let in").click()
     expect(page.get_by_text("2 redacted and let in.")).to_be_visible()
     assert Prompt.objects.filter(summary="Write to [e-mail] from [address]", state="active").exists()

@@ -82,6 +82,8 @@ def test_the_page_marks_the_words_and_counts_before_deciding(client: Client, pro
     assert HeldBack.objects.get().state == "held"
     client.post(url)
     assert HeldBack.objects.get().state == "released"
+    page = client.get(url, follow=True)
+    assert page.redirect_chain == [(reverse("leaks", args=[project.slug]) + "?text=openai", 302)]
     client.force_login(MembershipFactory(project=project, role=Role.ENGINEER).user)
     assert client.get(reverse("leaks", args=[project.slug])).status_code == 200
     assert client.post(url).status_code == 403

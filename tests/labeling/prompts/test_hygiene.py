@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from labeling.prompts.findings import NAMES
 from labeling.prompts.hygiene import (
+    KINDS,
     content_hash,
     findings,
     is_iban,
@@ -16,6 +18,10 @@ from labeling.prompts.hygiene import (
     without_findings,
 )
 from labeling.prompts.split import Message
+
+
+def test_everything_that_is_found_has_a_name() -> None:
+    assert [kind for kind, _pattern, _holds in KINDS] == list(NAMES)
 
 
 def said(text: str) -> list[Message]:

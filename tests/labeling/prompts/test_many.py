@@ -161,8 +161,8 @@ def test_a_prompt_with_tasks_is_never_rewritten(admin: Membership) -> None:
 def test_findings_are_marked_and_everything_else_is_escaped() -> None:
     shown = quarantine.marked_text("<b> a@b.example & 8.8.8.8")
     assert shown == (
-        '&lt;b&gt; <mark title="e-mail">a@b.example<span class="vh"> (e-mail)</span></mark> &amp; '
-        '<mark title="address">8.8.8.8<span class="vh"> (address)</span></mark>'
+        '&lt;b&gt; <mark title="e-mail address">a@b.example<span class="vh"> (e-mail address)</span></mark> &amp; '
+        '<mark title="IP address">8.8.8.8<span class="vh"> (IP address)</span></mark>'
     )
 
 
@@ -171,11 +171,21 @@ def test_the_quarantine_page_filters_by_kind_counts_and_decides(as_admin: Client
     page = as_admin.get(at("prompts-quarantine", admin) + "?kind=e-mail")
     assert len(page.context["rows"]) == 2
     url = at("quarantine-decide", admin) + "?decision=reject&kind=e-mail&scope=all"
-    assert "2 prompts are meant." in as_admin.get(url).content.decode()
+    asked = as_admin.get(url).content.decode()
+    assert "Withdraw 2 prompts?" in asked and "Found: e-mail address (2)." in asked
     assert Prompt.objects.filter(state="quarantined").count() == 3
-    as_admin.post(url)
+    assert as_admin.post(url)["Location"] == at("prompts-quarantine", admin) + "?kind=e-mail"
     assert list(Prompt.objects.filter(state="quarantined").values_list("summary", flat=True)) == ["Ask 8.8.8.8"]
     assert as_admin.get(at("quarantine-decide", admin) + "?decision=burn").status_code == 400
+
+
+def test_nothing_is_asked_about_where_nothing_is_ticked(as_admin: Client, admin: Membership) -> None:
+    bring(admin, {"prompt": "Write to a@b.example"})
+    for name, query in (("quarantine-decide", "?decision=redact"), ("prompts-bulk", "?action=withdraw")):
+        page = as_admin.get(at(name, admin) + query, follow=True)
+        assert [str(one) for one in page.context["messages"]] == ["Choose prompts first: none is ticked."]
+    page = as_admin.get(at("prompts-bulk", admin) + "?action=restore&scope=all&kind=few_shot", follow=True)
+    assert page.redirect_chain[0][0] == at("prompts", admin) + "?kind=few_shot"
 
 
 # ---- filters and views
@@ -204,10 +214,18 @@ def test_a_view_keeps_the_filters_for_its_owner_alone(as_admin: Client, admin: M
     as_admin.post(at("view-save", admin), {**said, "query": "split=valid"})
     view = SavedView.objects.get()
     assert (view.name, view.query) == ("Held out", "split=valid")
+    answer = as_admin.post(at("view-rename", admin, view.pk), {"name": " For  checks"})
+    assert answer["Location"] == at("prompts", admin) + "?split=valid"
+    view.refresh_from_db()
+    assert view.name == "For checks"
+    as_admin.post(at("view-save", admin), said)
+    assert as_admin.post(at("view-rename", admin, view.pk), {"name": "Held out"}).status_code == 400
+    SavedView.objects.filter(name="Held out").delete()
     other = MembershipFactory(project=admin.project, role=Role.ADMIN)
     client = Client()
     client.force_login(other.user)
-    assert "Held out" not in client.get(at("prompts", admin)).content.decode()
+    assert "For checks" not in client.get(at("prompts", admin)).content.decode()
+    assert client.post(at("view-rename", admin, view.pk), {"name": "Mine"}).status_code == 404
     client.post(at("view-delete", admin, view.pk))
     assert SavedView.objects.count() == 1
     as_admin.post(at("view-delete", admin, view.pk))

@@ -210,15 +210,15 @@ def truth(week: Week, *, repeats: int = 6) -> Truth:
     units: list[Counter[float]] = []
     for comparison in rows.prefetch_related("completions__prompt"):
         completions = sorted(comparison.completions.all(), key=lambda row: row.pk)
-        seen = [Counter[float]() for _ in completions]
         for _ in range(repeats):
+            seen = [Counter[float]() for _ in completions]  # by everybody once: nobody is compared with themselves
             judged = [one_judgement(person, completions, shuffled) for person in people]
             agreed.append(mean_agreement(np.array([ranks for ranks, _ in judged])))
             for ranks, order in judged:
                 lean(leanings, ranks, order, [len(row.text) for row in completions])
                 for at, where in positions(dict(enumerate(ranks))).items():
                     seen[at][where] += 1
-        units += seen
+            units += seen
     domain = sorted({value for unit in units for value in unit})
     counts = [[unit[value] for value in domain] for unit in units]
     alpha = krippendorff.alpha(value_counts=counts, value_domain=domain, level_of_measurement="ordinal")

@@ -53,7 +53,10 @@ class ComparisonBatchForm(BatchForm):
         help_text=_("None chosen: completions of every setting."),
     )
     k = forms.IntegerField(
-        min_value=services.MIN_K, max_value=services.MAX_K, label="K", help_text=_("Completions per comparison.")
+        min_value=services.MIN_K,
+        max_value=services.MAX_K,
+        label="K",
+        help_text=_("Completions per comparison. Of a policy's equal answers one is shown."),
     )
     purpose = forms.ChoiceField(
         label=_("Purpose"),

@@ -84,6 +84,7 @@ def completion_groups(
 
     Prompts with fewer than K, or with none from a checkpoint whose turn it is, give no group. With more checkpoints than
     K the turn starts one further with each prompt. `run_id` limits them to one sample run, `samplers` to these settings.
+    Of a checkpoint's equal texts one is enough: a group has fewer than K where the others said the same, and at least 2.
     """
     order = list(dict.fromkeys(checkpoint.pk for checkpoint in checkpoints))
     prompt_ids = [prompt.pk for prompt in prompts]
@@ -99,8 +100,23 @@ def completion_groups(
     groups = []
     for at, prompt_id in enumerate(prompt_ids):
         start = at % len(order) if k < len(order) else 0
-        groups.append(in_turn([found[prompt_id][checkpoint] for checkpoint in order[start:] + order[:start]], k))
-    return [group for group in groups if group]
+        piles = [distinct_first(found[prompt_id][checkpoint]) for checkpoint in order[start:] + order[:start]]
+        groups.append(without_repeats(in_turn(piles, k)))
+    return [group for group in groups if len(group) > 1]
+
+
+def distinct_first(pile: Sequence[Completion]) -> list[Completion]:
+    """The completions with those that repeat an earlier one's text behind all others."""
+    first = without_repeats(pile)
+    return first + [row for row in pile if row not in first]
+
+
+def without_repeats(rows: Sequence[Completion]) -> list[Completion]:
+    """One completion of each checkpoint and text; two checkpoints that say the same are a tie that somebody has to find."""
+    first: dict[tuple[int, str], Completion] = {}
+    for row in rows:
+        first.setdefault((row.checkpoint_id, row.text.strip()), row)
+    return list(first.values())
 
 
 def in_turn(piles: Sequence[Sequence[Completion]], k: int) -> list[Completion]:

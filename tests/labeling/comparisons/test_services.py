@@ -139,6 +139,21 @@ def test_groups_take_policies_in_turn_and_never_use_a_completion_twice(project):
     assert len(completion_groups(**{**same, "k": 2})) == 2
 
 
+def test_nobody_is_asked_to_rank_equal_texts_of_one_policy(project):
+    one, two = CheckpointFactory.create_batch(2, project=project)
+    prompts = PromptFactory.create_batch(4, project=project)
+    said = (["a", "a", "b", "c", "d"], ["a", "b", "a ", "a"], ["a", "a", "a", "a"])
+    for prompt, texts in zip(prompts, said, strict=False):
+        for text in texts:
+            CompletionFactory(prompt=prompt, checkpoint=one, text=text)
+    groups = completion_groups(project=project, checkpoints=[one], prompts=prompts, k=4)
+    assert [[row.text for row in group] for group in groups] == [["a", "b", "c", "d"], ["a", "b"]]
+    for policy in (one, two):
+        CompletionFactory(prompt=prompts[3], checkpoint=policy, text="the same")
+    (both,) = completion_groups(project=project, checkpoints=[one, two], prompts=prompts[3:], k=2)
+    assert [row.checkpoint for row in both] == [one, two]
+
+
 def test_groups_of_one_run_hold_its_completions_only(project):
     prompt, policy, run = PromptFactory(project=project), CheckpointFactory(project=project), uuid.uuid4()
     completions_of(prompt, 4, checkpoint=policy)

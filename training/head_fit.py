@@ -16,7 +16,8 @@ from training.configs import RewardConfig
 from training.records import RankingRow
 from training.reward_scoring import RewardModel
 
-MOST_ITERATIONS = 50
+MOST_ITERATIONS = 100
+MOST_HALVINGS = 40
 CLOSE_ENOUGH = 1e-8  # of the largest step of a weight, in standardised units
 
 
@@ -26,21 +27,28 @@ def fit_head(
     """Replace the head by the minimiser of the ranking loss plus head_l2 · |w|² over standardised features; return the iterations.
 
     The loss is that of training (ties dropped, margins, label smoothing, weighting), Ouyang et al. 2022, eq. 1. Newton's
-    method in fp64, on the CPU. `on_step` is told the iteration and the loss before it, without the penalty.
+    method with a line search in fp64, on the CPU. `on_step` is told the iteration and the loss before it, without the penalty.
     """
     features_CD, first_of = features(model, rows, pack=config.pack)
     scale_D = features_CD.std(0, correction=0).clamp(min=1e-6)
     gaps_PD, margin_P, weight_P = pair_gaps(features_CD / scale_D, first_of, rows, config.weighting)
     w_D = torch.zeros(features_CD.shape[1], dtype=torch.float64)
     penalty_DD = 2.0 * config.head_l2 * torch.eye(len(w_D), dtype=torch.float64)
+
+    def losses(at_D: Tensor) -> tuple[float, float]:
+        """The ranking loss, and what is minimised: with the penalty."""
+        loss = float((weight_P * pair_loss(gaps_PD @ at_D - margin_P, config.label_smoothing)).sum())
+        return loss, loss + config.head_l2 * float(at_D @ at_D)
+
     done = 0
     for iteration in range(1, MOST_ITERATIONS + 1):
-        gap_P = gaps_PD @ w_D - margin_P
-        on_step(iteration, float((weight_P * pair_loss(gap_P, config.label_smoothing)).sum()))
-        right_P = torch.sigmoid(gap_P)
+        loss, objective = losses(w_D)
+        on_step(iteration, loss)
+        right_P = torch.sigmoid(gaps_PD @ w_D - margin_P)
         slope_D = gaps_PD.T @ (weight_P * (right_P - (1.0 - config.label_smoothing))) + penalty_DD @ w_D
         curve_DD = (gaps_PD * (weight_P * right_P * (1.0 - right_P))[:, None]).T @ gaps_PD + penalty_DD
         step_D = torch.linalg.solve(curve_DD, slope_D)
+        step_D = step_D * step_length(lambda at_D: losses(at_D)[1], w_D, step_D, objective, float(slope_D @ step_D))
         w_D = w_D - step_D
         done = iteration
         if float(step_D.abs().max()) < CLOSE_ENOUGH:
@@ -50,6 +58,21 @@ def fit_head(
     return done
 
 
+def step_length(
+    objective: Callable[[Tensor], float], w_D: Tensor, step_D: Tensor, before: float, decrease: float
+) -> float:
+    """1, ½, ¼ …: the first share of Newton's step that lowers the objective enough (Armijo 1966).
+
+    The whole step may overshoot where the loss is flat (separable pairs, margins, a small head_l2), and then never come
+    back. `decrease` is what the slope promises for the whole step.
+    """
+    for halvings in range(MOST_HALVINGS):
+        share = 0.5**halvings
+        if objective(w_D - share * step_D) <= before - 1e-4 * share * decrease + 1e-14 * abs(before):
+            return share
+    return 0.0
+
+
 def pair_loss(gap_P: Tensor, smoothing: float) -> Tensor:
     """-log σ(gap) per pair, a share `smoothing` of it for the opposite order."""
     return -(1.0 - smoothing) * F.logsigmoid(gap_P) - smoothing * F.logsigmoid(-gap_P)
@@ -57,7 +80,7 @@ def pair_loss(gap_P: Tensor, smoothing: float) -> Tensor:
 
 @torch.no_grad()
 def features(model: RewardModel, rows: Sequence[RankingRow], *, pack: str) -> tuple[Tensor, list[int]]:
-    """What the head sees of every completion, fp64 [C, D], and where each ranking's completions start.
+    """What the head sees of every completion, fp64 [C, D] on the CPU, and where each ranking's completions start.
 
     Several labelers' rankings of the same completions share their features.
     """
@@ -69,7 +92,7 @@ def features(model: RewardModel, rows: Sequence[RankingRow], *, pack: str) -> tu
     for row, part in zip(distinct, states, strict=True):
         starts[tuple(map(tuple, [row.prompt, *row.completions]))] = start
         start += len(part)
-    return torch.cat(states).double(), [starts[key] for key in keys]
+    return torch.cat([part.cpu() for part in states]).double(), [starts[key] for key in keys]
 
 
 def pair_gaps(

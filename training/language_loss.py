@@ -82,7 +82,7 @@ def mean_loss(backbone: Backbone, rows: Sequence[PackedRow], micro_tokens: int) 
     tokens = learned_tokens(rows)
     if not tokens:
         return None
-    loss = torch.zeros((), device=backbone.device, dtype=torch.float64)
+    loss = torch.zeros((), dtype=torch.float64)  # on the CPU: mps has no such numbers
     for batch, weight in shared_batches(backbone, rows, micro_tokens):
-        loss += weight * loss_sum(backbone, batch)
+        loss += weight * loss_sum(backbone, batch).cpu()
     return float(distributed.total(loss)) / tokens

@@ -273,7 +273,7 @@ def place(x_RT: Tensor, rollout: Rollout, micro: Micro, values_N: Tensor) -> Non
 @torch.no_grad()
 def mean_entropy(learner: Learner, rollout: Rollout, config: PpoConfig) -> float:
     """Entropy of the policy in nats per answer token."""
-    total = torch.zeros((), dtype=torch.float64, device=learner.policy.device)
+    total = torch.zeros((), dtype=torch.float64)  # on the CPU: mps has no such numbers
     for micro in rollout.micros:
-        total += said(learner.policy, micro, config).entropy_N.sum() * micro.counts
+        total += said(learner.policy, micro, config).entropy_N.sum().cpu() * micro.counts
     return float(distributed.total(total)) / int(rollout.mask_RT.sum())

@@ -62,6 +62,35 @@ def test_no_step_away_from_the_fitted_head_lowers_the_loss(tiny_dir: Path, optio
     assert losses[-1] < losses[0]
 
 
+class Features:
+    """Stands for a model of which only what the head reads matters: rows of random numbers."""
+
+    def __init__(self, rows: int, k: int, width: int) -> None:
+        draw = torch.Generator().manual_seed(5)
+        self.states = [torch.randn(k, width, generator=draw) for _ in range(rows)]
+        self.head = torch.nn.Linear(width, 1, bias=False)
+
+    def ranking_states(self, _rows: list[RankingRow], *, pack: str) -> list[torch.Tensor]:
+        return self.states
+
+
+@pytest.mark.parametrize("head_l2", [1e-6, 1e-4, 1e-2])
+@pytest.mark.parametrize(("width", "margin"), [(17, 3.0), (150, 3.0), (17, 0.0)])
+def test_the_fit_ends_at_its_minimum_where_whole_newton_steps_run_away(
+    width: int, margin: float, head_l2: float
+) -> None:
+    rows = [RankingRow(str(at), str(at), [at], [[0], [1]], [1, 2], margin) for at in range(22)]
+    model, seen = Features(len(rows), 2, width), list[float]()
+    config = RewardConfig(epochs=0, head_l2=head_l2)
+    fit_head(model, rows, config, lambda _, loss: seen.append(loss))  # type: ignore[arg-type]
+    assert seen[-1] < seen[0]
+    scale_D = torch.cat(model.states).double().std(0, correction=0)
+    w_D = (model.head.weight.detach()[0].double() * scale_D).requires_grad_()
+    gaps_P = torch.stack([(own[0] - own[1]).double() for own in model.states]) / scale_D @ w_D - margin
+    (torch.nn.functional.softplus(-gaps_P).mean() + head_l2 * w_D.square().sum()).backward()
+    assert w_D.grad is not None and float(w_D.grad.abs().max()) < 1e-6
+
+
 def test_labelers_of_the_same_completions_share_their_features_and_all_count() -> None:
     features_CD = torch.tensor([[0.0], [1.0]], dtype=torch.float64)
     row = RankingRow("a", "a", [1], [[2], [3]], [2, 1])

@@ -15,10 +15,10 @@ from rest_framework.views import APIView
 
 from labeling.checkpoints import services
 from labeling.checkpoints.models import Checkpoint
-from labeling.core.errors import NotAllowed, NotFound
+from labeling.core.errors import NotFound
 from labeling.core.filters import chosen
-from labeling.people.models import Role, User
-from labeling.people.permissions import ROLES_OF_SCOPE, Scope, scoped
+from labeling.people.models import User
+from labeling.people.permissions import Scope, must_carry, scoped
 from labeling.projects.models import Project
 
 RUNS = scoped(read="runs:read", write="runs:write")
@@ -64,11 +64,7 @@ def find(request: Request, public_id: UUID, scope: str) -> Checkpoint:
     place = cast(User, request.user).memberships.filter(project=found.project).first() if found else None
     if found is None or place is None:
         raise NotFound(_("There is no such checkpoint."))
-    if Role(place.role) not in ROLES_OF_SCOPE[scope]:
-        raise NotAllowed(
-            _("Your role in this project (%(role)s) may not use %(scope)s.")
-            % {"role": place.get_role_display().lower(), "scope": scope}
-        )
+    must_carry(place, scope)
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext as _
 from rest_framework.permissions import SAFE_METHODS, BasePermission
@@ -18,6 +18,7 @@ Scope = ApiToken.Scope
 NOT_CONTRACTORS = frozenset({Role.REVIEWER, Role.ENGINEER, Role.ADMIN})
 ENGINEERS = frozenset({Role.ENGINEER, Role.ADMIN})
 ADMINS = frozenset({Role.ADMIN})
+PAUSED = "paused"  # a membership's state; projects stand right of us
 
 ROLES_OF_SCOPE: dict[str, frozenset[Role]] = {
     Scope.PROMPTS_WRITE: ADMINS,
@@ -28,6 +29,31 @@ ROLES_OF_SCOPE: dict[str, frozenset[Role]] = {
     Scope.RUNS_READ: NOT_CONTRACTORS,
     Scope.RUNS_WRITE: ENGINEERS,
 }
+
+
+def must_carry(place: Any, scope: str) -> None:
+    """NotAllowed unless the role of this membership carries the scope and is not paused."""
+    if place.role not in ROLES_OF_SCOPE[scope]:
+        raise NotAllowed(
+            _("Your role in this project (%(role)s) may not use %(scope)s.")
+            % {"role": place.get_role_display().lower(), "scope": scope}
+        )
+    must_not_be_paused(place)
+
+
+def is_shut_out(place: Any) -> bool:
+    """Whether this membership is paused and opens nothing. Paused contractors get no new work, but keep their own pages."""
+    return bool(place.state == PAUSED and place.role != Role.CONTRACTOR)
+
+
+def must_not_be_paused(place: Any) -> None:
+    """NotAllowed, with the reason, for reviewers, engineers and admins who are paused."""
+    if is_shut_out(place):
+        raise NotAllowed(
+            _("You are paused in this project (%(reason)s): read more and appeal on its page.")
+            % {"reason": place.paused_reason},
+            code="paused",
+        )
 
 
 class Scoped(BasePermission):
@@ -52,17 +78,13 @@ class Scoped(BasePermission):
         roles = ROLES_OF_SCOPE[scope]
         slug = view.kwargs.get("slug")
         if slug is None:
-            if not places.filter(role__in=roles).exists():
+            if not places.filter(role__in=roles).exclude(state=PAUSED).exists():
                 raise NotAllowed(_("No project gives you a role that may use %(scope)s.") % {"scope": scope})
             return True
         place = places.filter(project__slug=slug).first()
         if place is None:
             raise NotFound(_("There is no such project."))
-        if place.role not in roles:
-            raise NotAllowed(
-                _("Your role in this project (%(role)s) may not use %(scope)s.")
-                % {"role": place.get_role_display().lower(), "scope": scope}
-            )
+        must_carry(place, scope)
         request.project, request.membership = place.project, place  # type: ignore[attr-defined]
         return True
 

@@ -10,11 +10,13 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
 from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
 from labeling.core.errors import NotAllowed, NotFound
 from labeling.people.models import Role
+from labeling.people.permissions import is_shut_out, must_not_be_paused
 from labeling.people.requests import SignedInRequest
 from labeling.projects.models import Membership, Project
 
@@ -28,11 +30,12 @@ class ProjectRequest(SignedInRequest):
     membership: Membership
 
 
-def member(*roles: str) -> Callable[[View], View]:
+def member(*roles: str, paused: bool = False) -> Callable[[View], View]:
     """Let only members of the project `slug` in, and only these roles (none given: every role; an admin passes always).
 
     Sets `request.project` and `request.membership`. A stranger gets 404, so that nobody learns which projects exist;
-    a member of another role gets 403.
+    a member of another role gets 403. Paused reviewers, engineers and admins are led to where they can appeal, unless the
+    page is open to the `paused`; paused contractors keep their own pages and are given no new work (`assignments.claim`).
     """
 
     def decorate(view: View) -> View:
@@ -45,6 +48,8 @@ def member(*roles: str) -> Callable[[View], View]:
             request.project, request.membership = place.project, place  # type: ignore[attr-defined]
             if roles and place.role not in {*roles, Role.ADMIN}:
                 raise PermissionDenied
+            if is_shut_out(place) and not paused:
+                return redirect("appeal", slug)
             return view(request, slug, *args, **kwargs)
 
         return inner  # type: ignore[return-value]
@@ -65,4 +70,5 @@ def project_for_api(request: Request, slug: str, *roles: str) -> Project:
                 "roles": ", ".join(str(Role(role).label).lower() for role in roles),
             }
         )
+    must_not_be_paused(place)
     return place.project

@@ -26,7 +26,7 @@ class AppealForm(forms.Form):
     )
 
 
-@member()
+@member(paused=True)
 @require_http_methods(["GET", "HEAD", "POST"])
 def appeal(request: ProjectRequest, slug: str) -> HttpResponse:
     """Read why one is paused; answer."""

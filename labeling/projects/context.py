@@ -10,6 +10,7 @@ from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext, gettext_noop
 
 from labeling.people.models import Role
+from labeling.people.permissions import is_shut_out
 from labeling.projects.models import Membership
 from labeling.projects.selectors import places_of
 
@@ -61,6 +62,6 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     return {
         "project": getattr(request, "project", None),
         "membership": membership,
-        "nav": navigation(request, membership) if membership else [],
+        "nav": navigation(request, membership) if membership and not is_shut_out(membership) else [],
         "my_projects": SimpleLazyObject(lambda: places_of(user) if user is not None and user.is_authenticated else []),
     }

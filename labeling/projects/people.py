@@ -50,7 +50,7 @@ def people(request: ProjectRequest, slug: str) -> HttpResponse:
 @require_POST
 def people_export(request: ProjectRequest, slug: str) -> StreamingHttpResponse:
     """The members that the filters match, as a CSV file, in the order in which they joined."""
-    return exported(request, "people", lines(selectors.members(request.project, **MembersFilter(request.GET).wanted())))
+    return exported(request, "people", lines(selectors.members(request.project, **MembersFilter(request.GET).meant())))
 
 
 def lines(places: QuerySet[Membership]) -> Iterator[tuple[object, ...]]:
@@ -117,7 +117,11 @@ def person_pause(request: ProjectRequest, slug: str, membership_id: int) -> Http
         services.pause_member(membership=place, reason=form.cleaned_data["reason"], by=request.user)
         messages.success(request, _("%(user)s is paused.") % {"user": place.user})
         return redirect("people", slug)
-    facts = [_("They get no new work."), _("What they have begun can still be handed in; what they did stays.")]
+    facts = (
+        [_("They get no new work."), _("What they have begun can still be handed in; what they did stays.")]
+        if place.role == Role.CONTRACTOR
+        else [_("They and their API tokens can open nothing of this project."), _("What they did stays.")]
+    )
     return confirm(request, _("Pause %(user)s?") % {"user": place.user}, facts, _("Pause"), form=form)
 
 

@@ -14,10 +14,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from labeling.checkpoints.models import Checkpoint
-from labeling.core.errors import BadInput, NotAllowed, NotFound
+from labeling.core.errors import BadInput, NotFound
 from labeling.datasets.models import Snapshot
-from labeling.people.models import Role, User
-from labeling.people.permissions import ROLES_OF_SCOPE, Scope, scoped
+from labeling.people.models import User
+from labeling.people.permissions import Scope, must_carry, scoped
 from labeling.projects.models import Project
 from labeling.runs import directory, selectors, services
 from labeling.runs.models import Run
@@ -93,11 +93,7 @@ def find(request: Request, run_id: UUID, scope: str) -> Run:
     place = person(request).memberships.filter(project=run.project).first() if run else None
     if run is None or place is None:
         raise NotFound(_("There is no such run."))
-    if Role(place.role) not in ROLES_OF_SCOPE[scope]:
-        raise NotAllowed(
-            _("Your role in this project (%(role)s) may not use %(scope)s.")
-            % {"role": place.get_role_display().lower(), "scope": scope}
-        )
+    must_carry(place, scope)
     return run
 
 

@@ -67,7 +67,7 @@ def batches(request: ProjectRequest, slug: str) -> HttpResponse:
 @member(Role.ENGINEER)
 def batches_export(request: ProjectRequest, slug: str) -> StreamingHttpResponse:
     """The batches that the filters match with counts of their judgements, as a CSV file, oldest first."""
-    rows = selectors.batches(project=request.project, **BatchFilter(request.GET).wanted())
+    rows = selectors.batches(project=request.project, **BatchFilter(request.GET).meant())
     return exported(request, "tasks", lines(rows))
 
 

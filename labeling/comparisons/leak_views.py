@@ -72,7 +72,7 @@ def marked(text: str, words: str) -> SafeString:
 
 def chosen(request: ProjectRequest) -> QuerySet[HeldBack]:
     """What the address names by `id`, or with `scope=all` everything its filters match."""
-    rows = held_back.listed(request.project, **LeakFilter(request.GET).wanted())
+    rows = held_back.listed(request.project, **LeakFilter(request.GET).meant())
     if request.GET.get("scope") == "all":
         return rows
     return rows.filter(pk__in=[int(one) for one in request.GET.getlist("id") if one.isascii() and one.isdigit()][:1000])

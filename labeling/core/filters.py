@@ -1,4 +1,4 @@
-"""Filters of lists: they live in the address, and a wrong one filters nothing."""
+"""Filters of lists: they live in the address; a wrong one filters nothing where one looks, and refuses where one acts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 from django import forms
 from django.db.models import Model, QuerySet
 from django.utils.translation import gettext_lazy as _
+
+from labeling.core.errors import BadInput
 
 Row = TypeVar("Row", bound=Model)
 Choices = Sequence[tuple[str, Any]]
@@ -21,6 +23,13 @@ class FilterForm(forms.Form):
         if not self.is_bound or not self.is_valid():
             return {}
         return {name: value for name, value in self.cleaned_data.items() if value}
+
+    def meant(self) -> dict[str, Any]:
+        """The same for what acts on everything that matches: BadInput while a filter is wrong, for then all rows would match."""
+        if self.is_bound and not self.is_valid():
+            field, texts = next(iter(self.errors.items()))
+            raise BadInput(str(texts[0]), field=field)
+        return self.wanted()
 
 
 class DayField(forms.DateField):

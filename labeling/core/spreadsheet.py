@@ -17,6 +17,11 @@ def safe(cell: object) -> str:
     return f"'{text}" if text.startswith(RUNS) and not isinstance(cell, (int, float)) else text
 
 
+def as_it_was(cell: str) -> str:
+    """The text of a cell that `safe` may have given its apostrophe."""
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(RUNS) else cell
+
+
 def csv_lines(rows: Iterable[Iterable[object]]) -> Iterator[str]:
     """One line a row, as they come."""
     for row in rows:

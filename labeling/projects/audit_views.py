@@ -81,7 +81,7 @@ def audit_log(request: ProjectRequest, slug: str) -> HttpResponse:
 @require_POST
 def audit_export(request: ProjectRequest, slug: str) -> StreamingHttpResponse:
     """The filtered log as a CSV file, oldest first."""
-    return exported(request, "audit log", lines(events(request, AuditFilter(request.GET).wanted())))
+    return exported(request, "audit log", lines(events(request, AuditFilter(request.GET).meant())))
 
 
 def lines(rows: QuerySet[Event]) -> Iterator[tuple[object, ...]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator
 from itertools import chain
@@ -12,6 +10,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from labeling.core.pagination import chunks_of
+from labeling.core.spreadsheet import csv_lines
 from labeling.prompts.models import Prompt
 
 FORMATS = {"jsonl": "application/x-ndjson", "csv": "text/csv"}
@@ -19,16 +18,18 @@ COLUMNS = ("id", "messages", "kind", "category", "owner", "split", "metadata")
 
 
 def lines(rows: QuerySet[Prompt], fmt: str) -> Iterator[str]:
-    """One line a prompt, oldest first, as they are read; CSV begins with its header. Uses no more memory for more rows."""
+    """One line a prompt, oldest first, as they are read; CSV begins with its header and holds nothing that a spreadsheet runs."""
     if fmt == "csv":
-        yield csv_line(COLUMNS)
+        yield from csv_lines([COLUMNS])
     for prompt in chain.from_iterable(chunks_of(rows)):
         record = as_record(prompt)
         if fmt == "jsonl":
             yield json.dumps(record, ensure_ascii=False) + "\n"
         else:
             cells = [record.get(name, "") for name in COLUMNS]
-            yield csv_line([cell if isinstance(cell, str) else json.dumps(cell, ensure_ascii=False) for cell in cells])
+            yield from csv_lines(
+                [[cell if isinstance(cell, str) else json.dumps(cell, ensure_ascii=False) for cell in cells]]
+            )
 
 
 def as_record(prompt: Prompt) -> dict[str, Any]:
@@ -43,10 +44,3 @@ def as_record(prompt: Prompt) -> dict[str, Any]:
         "metadata": {name: value for name, value in prompt.metadata.items() if name != "id"},
     }
     return {name: value for name, value in record.items() if value}
-
-
-def csv_line(cells: Any) -> str:
-    """One record, quoted where needed."""
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerow(cells)
-    return out.getvalue()

@@ -60,7 +60,7 @@ def prompts(request: ProjectRequest, slug: str) -> HttpResponse:
 
 def chosen(request: ProjectRequest) -> QuerySet[Prompt]:
     """The prompts the address names by `id`, or with `scope=all` every one that its filters match."""
-    rows = selectors.prompts(request.project, **PromptFilter(request.GET, project=request.project).wanted())
+    rows = selectors.prompts(request.project, **PromptFilter(request.GET, project=request.project).meant())
     return rows if request.GET.get("scope") == "all" else rows.filter(pk__in=ids(request.GET))
 
 
@@ -123,7 +123,7 @@ def prompts_export(request: ProjectRequest, slug: str, fmt: str) -> HttpResponse
     """The prompts that the filters match, as a file that an import takes again; quarantined ones only where asked for."""
     if fmt not in export.FORMATS:
         raise NotFound(_("Prompts are exported as JSONL or CSV."))
-    wanted = PromptFilter(request.GET, project=request.project).wanted()
+    wanted = PromptFilter(request.GET, project=request.project).meant()
     rows = selectors.prompts(request.project, **wanted)
     if not wanted.get("state"):
         rows = rows.filter(state=Prompt.State.ACTIVE)

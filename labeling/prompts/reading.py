@@ -10,6 +10,7 @@ from typing import IO, Any
 
 from django.utils.translation import gettext as _
 
+from labeling.core.spreadsheet import as_it_was
 from labeling.prompts.models import Prompt
 from labeling.prompts.split import Message
 
@@ -125,7 +126,7 @@ def csv_object(header: list[str], record: list[str]) -> dict[str, Any]:
     said: dict[str, Any] = {name: cell for name, cell in zip(header, record, strict=True) if cell.strip()}
     for name in {"messages", "metadata"} & set(said):
         said[name] = parsed(said[name], name)
-    return said
+    return said | {name: as_it_was(said[name]) for name in LIMITS.keys() & said.keys()}
 
 
 def refuse_constant(name: str) -> None:

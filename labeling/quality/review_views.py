@@ -53,7 +53,7 @@ def reviews(request: ProjectRequest, slug: str) -> HttpResponse:
 @require_POST
 def reviews_export(request: ProjectRequest, slug: str) -> StreamingHttpResponse:
     """The reviews that the filters match, as a CSV file, oldest first."""
-    return exported(request, "reviews", lines(selectors.queue(request.project, **ReviewFilter(request.GET).wanted())))
+    return exported(request, "reviews", lines(selectors.queue(request.project, **ReviewFilter(request.GET).meant())))
 
 
 def lines(rows: QuerySet[Review]) -> Iterator[tuple[object, ...]]:
@@ -167,7 +167,7 @@ def reviews_accept(request: ProjectRequest, slug: str) -> HttpResponse:
 
 def chosen(request: ProjectRequest) -> Any:
     """The waiting reviews that the address names, or all that its filters match."""
-    rows = selectors.queue(request.project, **{**ReviewFilter(request.GET).wanted(), "state": Review.State.WAITING})
+    rows = selectors.queue(request.project, **{**ReviewFilter(request.GET).meant(), "state": Review.State.WAITING})
     if request.GET.get("scope") == "all":
         return rows
     return rows.filter(pk__in=[int(one) for one in request.GET.getlist("id") if one.isascii() and one.isdigit()][:1000])

@@ -70,7 +70,7 @@ def people_work(request: ProjectRequest, slug: str) -> HttpResponse:
 @require_POST
 def pay_report(request: ProjectRequest, slug: str) -> StreamingHttpResponse:
     """The same as a CSV file."""
-    return exported(request, "pay report", lines(work_of(request.project, **days_asked(request).wanted())))
+    return exported(request, "pay report", lines(work_of(request.project, **days_asked(request).meant())))
 
 
 def lines(rows: list[Work]) -> Iterator[tuple[object, ...]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django import forms
 
+from labeling.core.errors import BadInput
 from labeling.core.filters import FilterForm, KindAndStateFilter, chosen
 from labeling.prompts.models import Prompt
 from tests.factories import PromptFactory
@@ -31,6 +32,14 @@ def test_only_filters_that_say_something_right_are_wanted(
     said: dict[str, str] | None, wanted: dict[str, object]
 ) -> None:
     assert Filter(said).wanted() == wanted
+
+
+def test_what_acts_on_all_that_match_refuses_a_wrong_filter() -> None:
+    assert Filter({"kind": "a"}).meant() == {"kind": "a"}
+    assert Filter(None).meant() == {}
+    with pytest.raises(BadInput) as refused:
+        Filter({"kind": "b"}).meant()
+    assert refused.value.field == "kind"
 
 
 def test_a_list_by_kind_and_state_offers_all_first_and_passes_over_what_it_does_not_know() -> None:

@@ -18,6 +18,7 @@ MODULES = {
     if path.suffix == ".py" and ROOM in path.parents and not ELSEWHERE & set(path.parts)
 }
 TRANSLATE = {"_", *translations.PYTHON}
+NOT_LAZY = {"gettext", "ngettext", "pgettext", "npgettext"}
 LOOP_ERRORS = {name for name, value in vars(errors).items() if isinstance(value, type) and name != "Response"}
 # Calls whose first, or second, argument people read, and keywords that they read, were it one small word.
 FIRST = {*LOOP_ERRORS, "ValidationError", "Http404", "PermissionDenied", "Plan", "Need"}
@@ -170,3 +171,27 @@ def test_every_word_of_python_is_marked(name: str) -> None:
 def test_every_exception_is_needed() -> None:
     found = [name for name, path in MODULES.items() if unmarked(path.read_text(encoding="utf-8"))]
     assert [end for end in FILES if not any(name.endswith(end) for name in found)] == []
+
+
+def test_nothing_is_translated_once_for_all_when_its_module_loads() -> None:
+    assert eager(
+        'from django.utils.translation import gettext as _\nWORD = _("Now")\ndef said(): return _("Later")\n'
+    ) == [2]
+    assert {name: found for name, path in MODULES.items() if (found := eager(path.read_text(encoding="utf-8")))} == {}
+
+
+def eager(source: str) -> list[int]:
+    """Lines that translate outside a function: in the language of whoever starts the server, not of the reader."""
+    tree = ast.parse(source)
+    imported = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    now = {alias.asname or alias.name for node in imported for alias in node.names if alias.name in NOT_LAZY}
+
+    def calls(node: ast.AST) -> Iterator[int]:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, (ast.FunctionDef, ast.Lambda)):
+                continue
+            if isinstance(child, ast.Call) and ast.unparse(child.func) in now:
+                yield child.lineno
+            yield from calls(child)
+
+    return list(calls(tree))

@@ -59,6 +59,17 @@ def test_ticked_prompts_get_a_category(as_admin: Client, admin: Membership) -> N
     assert got == {one.pk: "travel", two.pk: "travel", left.pk: ""}
 
 
+def test_a_wrong_filter_refuses_to_act_where_it_would_match_everything(as_admin: Client, admin: Membership) -> None:
+    PromptFactory(project=admin.project, category="maths")
+    for name, parts in (("prompts-bulk", []), ("prompts-export", ["jsonl"])):
+        url = at(name, admin, *parts) + "?action=withdraw&scope=all&category=renamed"
+        answer = as_admin.post(url, headers={"Accept": "application/json"})
+        assert (answer.status_code, answer.json()["field"]) == (400, "category")
+    assert as_admin.get(at("prompts", admin) + "?category=renamed").status_code == 200
+    assert Prompt.objects.get().state == "active"
+    assert not Event.objects.exists()
+
+
 def test_nothing_is_changed_by_an_unknown_action_or_an_engineer(client: Client, admin: Membership) -> None:
     PromptFactory(project=admin.project)
     with pytest.raises(BadInput):
@@ -77,13 +88,14 @@ def test_an_export_is_imported_again_as_it_was(as_admin: Client, admin: Membersh
     turns = [{"role": "user", "content": 'Say "a, b"\nplease'}]
     bring(
         admin,
-        {"messages": turns, "owner": "c-1", "category": "maths", "kind": "few_shot", "metadata": {"n": 1}},
+        {"messages": turns, "owner": "=c-1", "category": "@maths", "kind": "few_shot", "metadata": {"n": 1}},
         {"prompt": "What is rain?", "split": "test"},
         {"prompt": "Write to a@b.example"},
     )
     answer = as_admin.post(at("prompts-export", admin, fmt))
     assert answer["Content-Disposition"].endswith(f'prompts.{fmt}"')
     text = b"".join(answer.streaming_content).decode()
+    assert (",'@maths,'=c-1," in text) == (fmt == "csv")  # nothing that a spreadsheet would run
     again = MembershipFactory(role=Role.ADMIN)
     report = import_prompts(
         project=again.project, lines=text.splitlines(keepends=True), fmt=fmt, by=again.user, source="again"

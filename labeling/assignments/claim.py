@@ -19,6 +19,7 @@ from labeling.projects.models import Guideline, Membership, Project
 
 WINDOW = 200  # candidates looked at by one statement
 MAX_WINDOWS = 50  # statements one claim may run; the cursor lets the next claim go on from there
+HIDDEN_WINDOWS = 3  # of them for the hidden queue, from a random place: over many claims all of it is seen
 
 # Candidates come from the partial index `slot_queue` alone. A slot that another claim has locked is passed over; one
 # that was taken meanwhile fails `state = 'open'` when PostgreSQL rechecks the row it locked.
@@ -133,10 +134,9 @@ def search(*, project: Project, labeler: User, kind: str, guideline: Guideline |
     }
     windows = 0
     priority = next_priority(project=project, kind=kind, below=2**15)
-    if priority is not None and random.random() * 100 < project.control_percent:
-        where = {"priority": HIDDEN_PRIORITY, "rnd": 0, "id": -1, "until": RND_RANGE}
-        if slot_id := run(CLAIM, {**values, **where})[0]:
-            return int(slot_id)
+    asks_control = priority is not None and random.random() * 100 < project.control_percent
+    if asks_control and (hidden_id := search_hidden(values)):
+        return hidden_id
     while priority is not None:
         start = cursor.rnd if cursor and cursor.priority == priority else 0
         for rnd, until in ((start, RND_RANGE), (0, start)):
@@ -155,6 +155,26 @@ def search(*, project: Project, labeler: User, kind: str, guideline: Guideline |
                 move_cursor(labeler=labeler, project=project, kind=kind, priority=priority, rnd=place[0])
                 return None
         priority = next_priority(project=project, kind=kind, below=priority)
+    return None
+
+
+def search_hidden(values: dict[str, Any]) -> int | None:
+    """Lease an eligible slot of the hidden queue, looking at HIDDEN_WINDOWS windows from a random place on and around.
+
+    Many of its slots may be of controls that this person has ranked already.
+    """
+    start, left = random.randrange(RND_RANGE), HIDDEN_WINDOWS
+    for rnd, until in ((start, RND_RANGE), (0, start)):
+        place = (rnd, -1)
+        while left:
+            left -= 1
+            where = {"priority": HIDDEN_PRIORITY, "rnd": place[0], "id": place[1], "until": until}
+            slot_id, _found, last_rnd, last_id, seen = run(CLAIM, {**values, **where})
+            if slot_id:
+                return int(slot_id)
+            if seen < WINDOW:
+                break
+            place = (last_rnd, last_id)
     return None
 
 

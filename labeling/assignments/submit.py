@@ -72,10 +72,11 @@ def finish(*, slot: Slot, labeler: User, token: UUID, active_seconds: int) -> tu
     The task is done when no slot of it is left to judge. Late work leaves the slot alone. Raises as `is_late` does.
     """
     late = is_late(slot=slot, labeler=labeler, token=token)
-    seconds = max(leases.check_seconds(active_seconds), slot.active_seconds if slot.labeler_id == labeler.pk else 0)
+    seconds = leases.check_seconds(active_seconds)
     if late:
         KeptDraft.objects.filter(task=slot.task_id, labeler=labeler).update(late_at=db_now())
-        return True, active_seconds
+        return True, seconds
+    seconds = max(seconds, slot.active_seconds if slot.labeler_id == labeler.pk else 0)
     transitions.move(
         slot,
         to=Slot.State.SUBMITTED,

@@ -73,10 +73,11 @@ def test_work_whose_time_ran_out_opens_and_is_submitted_late(client, project, sl
     html = page.content.decode()
     assert "Mine, unfinished</textarea>" in html and "Your time for this task ran out" in html
     assert "A secret" not in html and str(Slot.objects.get().lease_token) not in html
-    hidden = {name: str(page.context[name]) for name in ("token", "submission", "active_seconds")}
+    hidden = {name: str(page.context[name]) for name in ("token", "submission")} | {"active_seconds": "9" * 12}
     answer = client.post(address, {**hidden, "text": "Mine, done", "check": ["0", "1", "2", "3"]}, follow=True)
     assert "kept as late work" in answer.content.decode()
-    assert (Demonstration.objects.get().text, Demonstration.objects.get().late) == ("Mine, done", True)
+    made = Demonstration.objects.get()
+    assert (made.text, made.late, made.active_seconds) == ("Mine, done", True, leases.MAX_ACTIVE_SECONDS)
     theirs.refresh_from_db()
     assert (theirs.state, theirs.draft) == ("leased", {"text": "A secret of the other"})
     assert "You submitted that task late" in client.get(address, follow=True).content.decode()

@@ -48,6 +48,20 @@ def test_a_control_keeps_its_order_and_asks_more_people_each_with_an_order_of_th
     assert comparison.task.overlap == 3
 
 
+def test_a_control_is_found_behind_many_that_this_person_has_ranked(project, monkeypatch):
+    monkeypatch.setattr(claim, "WINDOW", 2)
+    often, rare, *_ = comparisons(project, 4)
+    control_of(often, judgements=3)
+    labeler = contractor_of(project)
+    assert rank_next(project, labeler).comparison_id == often.pk
+    control_of(rare, judgements=1)
+    hidden = Slot.objects.filter(priority=HIDDEN_PRIORITY, state="open")
+    hidden.filter(task=often.task).update(rnd=10)
+    hidden.filter(task=rare.task).update(rnd=20)
+    monkeypatch.setattr(claim.random, "randrange", lambda end: 0)
+    assert rank_next(project, labeler).comparison_id == rare.pk  # the first window holds the two left of the other
+
+
 def test_controls_come_at_the_rate_but_never_when_there_is_no_other_work(project):
     first, *_ = comparisons(project, 3)
     control_of(first, judgements=5)

@@ -26,7 +26,7 @@ TABLE = {
     "contractor": """api-claim api-draft next sensitive-work work work-skip work-recall demonstration-preview own-preview
         screening-question""",
     "reviewer engineer": """api-prompts api-batches-read api-checkpoints-read api-runs-read overview rounds round view-save
-        view-delete quality disputes""",
+        view-delete view-rename quality disputes""",
     "reviewer": """screening screening-grade screening-person reviews reviews-export reviews-accept review review-accept
         review-return review-edit""",
     "engineer": """api-batches api-checkpoints api-runs api-snapshots api-snapshot api-snapshot-file round-new round-settings round-advance

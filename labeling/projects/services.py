@@ -177,8 +177,13 @@ def pause_member(*, membership: Membership, reason: str, by: User) -> Membership
     if not reason:
         raise BadInput(_("Write the reason: the person will read it."), field="reason")
     keep_one_admin(membership)
-    fresh: dict[str, Any] = {"paused_at": timezone.now(), "paused_by": by, "appeal": "", "appealed_at": None}
-    return transitions.move(membership, to=Membership.State.PAUSED, by=by, paused_reason=reason, **fresh)
+    return transitions.move(membership, to=Membership.State.PAUSED, by=by, **paused_fields(reason=reason, by=by))
+
+
+def paused_fields(*, reason: str, by: User | None) -> dict[str, Any]:
+    """What a membership says when it is paused: why, when and by whom, and no appeal yet."""
+    now = timezone.now()
+    return {"paused_reason": reason, "paused_at": now, "paused_by": by, "appeal": "", "appealed_at": None}
 
 
 @transaction.atomic

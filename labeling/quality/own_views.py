@@ -62,6 +62,7 @@ def own_list(request: ProjectRequest, slug: str) -> HttpResponse:
 def own_piece(request: ProjectRequest, slug: str, slot: UUID) -> HttpResponse:
     """One piece of one's own work, read-only."""
     found, work = own_work.own_piece(project=request.project, labeler=request.user, public_id=slot)
+    by_reviewer = work.labeler_id != request.user.pk
     context = {
         "slot": found,
         "prompt": found.task.prompt if isinstance(work, Ranking) else work.prompt,
@@ -70,7 +71,8 @@ def own_piece(request: ProjectRequest, slug: str, slot: UUID) -> HttpResponse:
         "kind": kinds.named(found.kind),
         "responses": review_selectors.said_of(work) if isinstance(work, Ranking) else [],
         "review": own_work.decision(work),
-        "by_reviewer": work.labeler_id != request.user.pk,
+        "mine": own_work.own_revision(slot=found, labeler=request.user) if by_reviewer else None,
+        "by_reviewer": by_reviewer,
         "frozen": work.snapshots.exists(),  # type: ignore[union-attr]
     }
     return render(request, "quality/own_piece.html", context)

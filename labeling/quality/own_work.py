@@ -101,6 +101,12 @@ def own_piece(*, project: Project, labeler: User, public_id: UUID) -> tuple[Slot
     return slot, work
 
 
+def own_revision(*, slot: Slot, labeler: User) -> Ranking | Demonstration | None:
+    """What this person last submitted for the slot, also where a reviewer's revision stands in its place."""
+    mine: dict[str, Any] = {"slot": slot, "labeler": labeler, "late": False}
+    return Ranking.objects.filter(**mine).last() or Demonstration.objects.filter(**mine).last()
+
+
 def decision(work: Ranking | Demonstration) -> Review | None:
     """The review of one revision; None where there is none."""
     link = "ranking" if isinstance(work, Ranking) else "demonstration"

@@ -140,7 +140,7 @@ def text_of(review: Review) -> dict[str, str]:
 @member(Role.REVIEWER)
 @page
 def reviews_accept(request: ProjectRequest, slug: str) -> HttpResponse:
-    """Say how many would be accepted; accept them. `id` names some; without any, all that match the filters are meant."""
+    """Say how many would be accepted; accept them. `id` names some, `scope=all` means all that match the filters."""
     rows = chosen(request)
     if request.method == "POST":
         number = services.accept_all(
@@ -149,6 +149,10 @@ def reviews_accept(request: ProjectRequest, slug: str) -> HttpResponse:
         messages.success(request, ngettext("%(n)d accepted.", "%(n)d accepted.", number) % {"n": number})
         return redirect("reviews", slug)
     number, own = rows.count(), rows.filter(labeler=request.user).count()
+    back = f"{reverse('reviews', args=[slug])}?{filters_of(request.GET.urlencode())}"
+    if number == own:
+        messages.warning(request, _("Choose work of others that waits: none is ticked."))
+        return redirect(back)
     facts = [
         ngettext("%(n)d piece of work will be accepted.", "%(n)d pieces of work will be accepted.", number - own)
         % {"n": number - own}
@@ -160,7 +164,7 @@ def reviews_accept(request: ProjectRequest, slug: str) -> HttpResponse:
         "title": _("Accept without opening them?"),
         "facts": facts,
         "action": _("Accept %(n)d") % {"n": number - own},
-        "back": reverse("reviews", args=[slug]),
+        "back": back,
     }
     return render(request, "components/confirm.html", context)
 

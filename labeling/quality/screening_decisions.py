@@ -142,12 +142,18 @@ def close(place: Membership, *, passed: bool, by: User | None, note: str) -> Qua
     qualification.decided_by, qualification.decided_at = by, db_now()
     qualification.save(update_fields=["passed", "note", "decided_by", "decided_at"])
     to = Membership.State.ACTIVE if passed else Membership.State.PAUSED
-    transitions.move(place, to=to, by=by, paused_reason="" if passed else note)
-    figures = {
-        "agreement": result.agreement,
-        "pairs": result.pairs,
-        "flagging": result.flagging,
-        "grades": list(result.grades),
-    }
-    audit.record("passed screening" if passed else "failed screening", place, by=by, after=figures)
+    transitions.move(place, to=to, by=by, **({} if passed else projects.paused_fields(reason=note, by=by)))
+    audit.record("passed screening" if passed else "failed screening", place, by=by, after=figures_of(result))
     return qualification
+
+
+def figures_of(result: results.Result) -> dict[str, Any]:
+    """What a decision rests on, for the log: shares from 0 to 1 with three digits, and only what is known."""
+    found: dict[str, Any] = {"pieces": f"{result.done}/{result.asked}"}
+    if result.agreement is not None:
+        found |= {"agreement": round(result.agreement, 3), "pairs": result.pairs}
+    if result.flagging is not None:
+        found["flagging"] = round(result.flagging, 3)
+    if result.grades:
+        found["grades"] = ", ".join(map(str, result.grades))
+    return found

@@ -76,6 +76,9 @@ def test_people_change_their_language_before_and_after_signing_in(new_context, l
     stranger.get_by_role("button", name="简体中文").click()
     expect(stranger.get_by_role("heading", level=1)).to_have_text("登录")
     expect(stranger.locator("html")).to_have_attribute("lang", "zh-hans")
+    expect(
+        stranger.get_by_role("button", name="English")
+    ).to_be_visible()  # whoever cannot read Chinese finds the way back
 
     page = open_as(world["labeler"], locale="en-US")
     page.goto("/account/")

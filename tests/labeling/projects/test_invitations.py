@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 from django.test import Client
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from labeling.core.errors import BadInput, Conflict, LoopError, NotAllowed, NotFound
 from labeling.people.models import User
@@ -122,6 +122,13 @@ def test_a_weak_password_leaves_the_invitation_open(said: dict[str, str], field:
     assert problem.value.field == field
     assert not User.objects.filter(email="maya@example.org").exists() and not Membership.objects.exists()
     services.accept_invitation(secret=secret, **NEW)
+
+
+def test_a_short_password_is_refused_in_the_readers_language() -> None:
+    _, secret = invite()
+    with translation.override("zh-hans"), pytest.raises(BadInput) as problem:
+        services.accept_invitation(secret=secret, name="Maya", password="short")
+    assert problem.value.detail == "密码太短：请至少使用 12 个字符。"
 
 
 def test_an_account_that_exists_joins_only_when_signed_in_as_itself() -> None:

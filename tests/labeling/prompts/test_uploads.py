@@ -51,7 +51,7 @@ def test_a_large_file_is_queued_and_its_page_tells_how_far_it_is(client: Client,
     assert not path.exists()
     batch.refresh_from_db()
     assert (batch.report["rows"], batch.report["accepted"], Prompt.objects.count()) == (1100, 1100, 1100)
-    assert "1100 of 1100 prompts came in" in client.get(answer["Location"]).content.decode()
+    assert "1,100 of 1,100 prompts came in" in client.get(answer["Location"]).content.decode()
     assert uploads.run_import(batch.pk) == "done"  # a second wake-up does no harm
     assert Prompt.objects.count() == 1100
 

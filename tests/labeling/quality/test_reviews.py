@@ -241,6 +241,9 @@ def test_the_queue_filters_and_accepts_many_after_counting(client, project, revi
     listed = client.get(reverse("reviews", args=[project.slug]), {"labeler": "ada"})
     assert len(listed.context["page"]) == 3
     accept = reverse("reviews-accept", args=[project.slug])
+    asked = client.get(accept + "?labeler=ada", follow=True)
+    assert asked.redirect_chain == [(reverse("reviews", args=[project.slug]) + "?labeler=ada", 302)]
+    assert "none is ticked" in asked.content.decode()
     chosen = [waiting(project, work).pk for work in works[:2]]
     counted = client.get(accept, {"id": chosen})
     assert "2 pieces of work will be accepted." in counted.content.decode()

@@ -118,6 +118,22 @@ def test_a_lease_that_ran_out_comes_back_with_its_draft_and_goes_to_nobody_else(
     assert (again.pk, again.draft) == (slot.pk, {"text": "Half"})
 
 
+def test_the_start_page_leads_from_the_guideline_to_the_pieces_to_the_decision(world) -> None:
+    place = MembershipFactory(project=world.project, state=Membership.State.QUALIFYING)
+    client, start = signed_in(place.user), f"/p/{world.project.slug}/label/"
+    page = client.get(start).content.decode()
+    assert "Read the guideline first" in page and "data-continue" not in page
+    AcceptanceFactory(guideline=world.project.guidelines.get(), user=place.user)
+    page = client.get(start).content.decode()
+    assert "Read the guideline first" not in page and "data-continue" in page and "0 of 3" in page
+    hand_in(world, place)
+    page = client.get(start).content.decode()
+    assert "An admin decides now" in page and "data-continue" not in page
+    projects.update_project(project=world.project, by=world.admin, requires_screening=False)
+    page = client.get(start).content.decode()
+    assert "You are not qualified yet." in page and "An admin decides now" not in page
+
+
 def test_without_screening_a_qualifying_person_waits(world) -> None:
     projects.update_project(project=world.project, by=world.admin, requires_screening=False)
     with pytest.raises(NotAllowed, match="qualifying"):
@@ -189,7 +205,7 @@ def test_the_rule_may_decide_alone_but_turns_nobody_away(world) -> None:
         place.refresh_from_db()
     assert (good.state, bad.state) == ("active", "qualifying")
     event = Event.objects.get(verb="passed screening")
-    assert (event.actor, event.after) == (None, {"agreement": 1.0, "pairs": 3, "flagging": None, "grades": [7]})
+    assert (event.actor, event.after) == (None, {"pieces": "2/2", "agreement": 1.0, "pairs": 3, "grades": "7"})
     assert Qualification.objects.get(membership=good).decided_by is None
 
 
@@ -202,6 +218,7 @@ def test_an_admin_decides_either_way_and_it_is_logged(world) -> None:
     for place in (passed, failed):
         place.refresh_from_db()
     assert (passed.state, failed.state, failed.paused_reason) == ("active", "paused", "Read the guideline again.")
+    assert failed.paused_by == world.admin and failed.paused_at is not None  # the page of the appeal says both
     assert set(Event.objects.filter(verb__endswith="screening", actor=world.admin).values_list("verb", flat=True)) >= {
         "passed screening",
         "failed screening",
@@ -253,7 +270,7 @@ def test_the_pages_lead_through_it(world) -> None:
     assert client.get(f"{base}label/screening/").status_code == 200
     assert client.post(f"{base}label/screening/", {"answer": " "}).status_code == 400
     assert client.post(f"{base}label/screening/", {"answer": "Physics."}).url == f"{base}label/"
-    assert "An admin looks at it" in client.get(f"{base}label/").content.decode()
+    assert "An admin decides now" in client.get(f"{base}label/").content.decode()
     assert client.get(f"{base}screening/").status_code == 403
 
     reviewer, person = signed_in(world.reviewer), f"{base}screening/{place.pk}/"

@@ -13,7 +13,7 @@ from labeling.assignments import screen
 from labeling.assignments.forms import hidden_fields
 from labeling.assignments.models import Slot
 from labeling.comparisons import forms, selectors, services
-from labeling.comparisons.models import Completion, Strength
+from labeling.comparisons.models import Comparison, Completion, Strength
 from labeling.core.errors import BadInput
 from labeling.core.markdown import plain_start
 from labeling.projects.access import ProjectRequest
@@ -43,6 +43,7 @@ def page(
             response(letter, completion, draft, wrong, flags=slot.project.flags) for letter, completion in shown.items()
         ],
         "errors": wrong,
+        "rule": rule_of(slot),
         "guide": BOX.sub(r"\1 ", slot.guideline.body) if slot.guideline else "",
         "reason": draft.get("reason", ""),
         "better": draft.get("better", ""),
@@ -51,6 +52,12 @@ def page(
         "strengths": strengths(draft) if asks_strength(slot, shown) else [],
     }
     return render(request, "comparisons/rank.html", context, status=400 if errors else 200)
+
+
+def rule_of(slot: Slot) -> str:
+    """What the guideline says of final evaluations, where this comparison is one (Ouyang et al. 2022, section 3.4)."""
+    evaluates = slot.task.comparison.purpose == Comparison.Purpose.EVALUATION
+    return slot.guideline.evaluation if slot.guideline and evaluates else ""
 
 
 def asked(choices: Sequence[tuple[str, Any]], wanted: Sequence[str], on: Sequence[str]) -> list[tuple[str, Any, bool]]:

@@ -211,3 +211,11 @@ class GuidelineForm(forms.Form):
         help_text=_("Markdown. Say what a good answer is, in which order the criteria count, and give examples."),
         widget=forms.Textarea(attrs={"class": "long", "rows": 24, "spellcheck": "true"}),
     )
+    evaluation = forms.CharField(
+        required=False,
+        label=_("In final evaluations"),
+        help_text=_(
+            "What counts there instead; usually truthfulness and harmlessness come before helpfulness. It stands above every comparison that evaluates policies."
+        ),
+        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "true"}),
+    )

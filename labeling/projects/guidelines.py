@@ -15,6 +15,7 @@ from labeling.people.models import Role
 from labeling.projects import guideline_diff, selectors, services
 from labeling.projects.access import ProjectRequest, member
 from labeling.projects.forms import GuidelineForm
+from labeling.projects.models import Guideline
 
 page = require_http_methods(["GET", "HEAD", "POST"])
 
@@ -35,7 +36,7 @@ def guideline(request: ProjectRequest, slug: str, version: int | None = None) ->
         "accepted": selectors.has_accepted(request.user, request.project),
         "accepted_before": selectors.last_accepted(request.user, request.project),
         "earlier": next((one for one in history if shown and one.version < shown.version), None),
-        "draft_differs": draft is not None and (not history or draft.body != history[0].body),
+        "draft_differs": draft is not None and (not history or draft.whole != history[0].whole),
     }
     return render(request, "projects/guideline.html", context)
 
@@ -49,7 +50,7 @@ def guideline_changes(request: ProjectRequest, slug: str, version: int, since: i
     before, after = (selectors.guideline_version(request.project, number) for number in (since, version))
     if before is None or after is None or before.pk == after.pk:
         raise Http404
-    context = {"before": before, "after": after, "lines": guideline_diff.compare(before.body, after.body)}
+    context = {"before": before, "after": after, "lines": guideline_diff.compare(before.whole, after.whole)}
     return render(request, "projects/guideline_changes.html", context)
 
 
@@ -58,15 +59,16 @@ def guideline_changes(request: ProjectRequest, slug: str, version: int, since: i
 def guideline_edit(request: ProjectRequest, slug: str) -> HttpResponse:
     """Write the draft; `preview` shows it without saving, `publish` saves and goes on to the confirmation."""
     draft = selectors.guideline_draft(request.project) or selectors.current_guideline(request.project)
-    form = GuidelineForm(request.POST or None, initial={"body": draft.body if draft else ""})
+    initial = {"body": draft.body, "evaluation": draft.evaluation} if draft else {}
+    form = GuidelineForm(request.POST or None, initial=initial)
     preview = None
     if request.method == "POST" and form.is_valid():
-        body = form.cleaned_data["body"].replace("\r\n", "\n")
+        said = {name: text.replace("\r\n", "\n") for name, text in form.cleaned_data.items()}
         if "preview" in request.POST:
-            preview = body
+            preview = Guideline(**said).whole
         else:
             try:
-                services.save_guideline_draft(project=request.project, body=body, by=request.user)
+                services.save_guideline_draft(project=request.project, by=request.user, **said)
             except BadInput as problem:
                 form.add_error(problem.field or None, problem.detail)
             else:
@@ -86,7 +88,7 @@ def guideline_publish(request: ProjectRequest, slug: str) -> HttpResponse:
         published = services.publish_guideline(project=request.project, by=request.user)
         messages.success(request, _("Version %(version)s is published.") % {"version": published.version})
         return redirect("guideline", slug)
-    _body, version = services.next_guideline(project=request.project)
+    _draft, version = services.next_guideline(project=request.project)
     people = selectors.members(request.project).exclude(role=Role.ENGINEER).filter(user__is_active=True).count()
     facts = [
         _("It becomes version %(version)s and can never be changed; mistakes need another version.")

@@ -148,6 +148,11 @@ class Guideline(models.Model):
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="guidelines")
     version = models.PositiveIntegerField(default=0)
     body = models.TextField()
+    evaluation = models.TextField(
+        blank=True,
+        db_default="",
+        help_text="What counts instead in final evaluations: Ouyang et al. 2022 put truthfulness and harmlessness first there.",
+    )
     published_at = models.DateTimeField(null=True)
     published_by = models.ForeignKey(USER, null=True, on_delete=models.PROTECT, related_name="+")
 
@@ -163,6 +168,12 @@ class Guideline(models.Model):
 
     def __str__(self) -> str:
         return f"{self.project} guideline {self.version or 'draft'}"
+
+    @property
+    def whole(self) -> str:
+        """All it says, as one Markdown text."""
+        heading = _("In final evaluations")
+        return f"{self.body}\n\n## {heading}\n\n{self.evaluation}" if self.evaluation else self.body
 
 
 class Acceptance(models.Model):

@@ -227,42 +227,45 @@ def resume_member(*, membership: Membership, by: User) -> Membership:
 
 
 @transaction.atomic
-def save_guideline_draft(*, project: Project, body: str, by: User) -> Guideline:
-    """Keep the draft; nobody but admins sees it before it is published."""
+def save_guideline_draft(*, project: Project, body: str, by: User, evaluation: str = "") -> Guideline:
+    """Keep the draft; nobody but admins sees it before it is published. `evaluation` is what counts in final evaluations."""
     if not body.strip():
         raise BadInput(_("A guideline needs text: say what a good answer is."), field="body")
-    if len(body) > MAX_GUIDELINE:
-        raise BadInput(
-            _("A guideline has at most %(most)s characters; this one has %(body)s.")
-            % {"most": f"{MAX_GUIDELINE:,}", "body": f"{len(body):,}"},
-            field="body",
-        )
-    draft, _created = Guideline.objects.update_or_create(project=project, version=0, defaults={"body": body})
-    audit.record("saved draft", draft, by=by, after={"characters": len(body)})
+    said = {"body": body, "evaluation": evaluation.strip()}
+    for field, text in said.items():
+        if len(text) > MAX_GUIDELINE:
+            raise BadInput(
+                _("A guideline has at most %(most)s characters; this one has %(body)s.")
+                % {"most": f"{MAX_GUIDELINE:,}", "body": f"{len(text):,}"},
+                field=field,
+            )
+    draft, _created = Guideline.objects.update_or_create(project=project, version=0, defaults=said)
+    audit.record("saved draft", draft, by=by, after={"characters": sum(map(len, said.values()))})
     return draft
 
 
-def next_guideline(*, project: Project) -> tuple[str, int]:
-    """Text and number of the version that publishing would make; WrongState or Conflict when there is nothing new."""
+def next_guideline(*, project: Project) -> tuple[Guideline, int]:
+    """The draft, and the number of the version that publishing would make; WrongState or Conflict when there is nothing new."""
     draft = selectors.guideline_draft(project)
     if draft is None:
         raise WrongState(_("There is no draft to publish: write one first."))
     current = selectors.current_guideline(project)
-    if current is not None and current.body == draft.body:
+    if current is not None and current.whole == draft.whole:
         raise Conflict(
             _("The draft says the same as version %(version)s: change it before you publish.")
             % {"version": current.version}
         )
-    return draft.body, current.version + 1 if current else 1
+    return draft, current.version + 1 if current else 1
 
 
 @transaction.atomic
 def publish_guideline(*, project: Project, by: User) -> Guideline:
     """Publish the draft as the next version. From now on everybody must accept it before more work is handed out."""
     Project.objects.select_for_update().get(pk=project.pk)
-    body, version = next_guideline(project=project)
+    draft, version = next_guideline(project=project)
+    said = {"body": draft.body, "evaluation": draft.evaluation}
     published = Guideline.objects.create(
-        project=project, version=version, body=body, published_at=timezone.now(), published_by=by
+        project=project, version=version, published_at=timezone.now(), published_by=by, **said
     )
     audit.record("published", published, by=by, after={"version": version})
     return published

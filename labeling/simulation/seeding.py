@@ -22,6 +22,9 @@ from labeling.simulation.labelers import SimulatedLabeler, Temperament, text_of
 SEEDS = Path(__file__).parent / "seeds"
 
 
+GUIDELINE = {"body": "guideline", "evaluation": "guideline_evaluation"}  # seed files, without their ending
+
+
 def seed_rows(name: str) -> list[dict[str, Any]]:
     """The rows of one seed file."""
     lines = (SEEDS / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
@@ -44,7 +47,8 @@ def seeded_project(
     everything of one owner is in one split.
     """
     project = projects.create_project(name=name, by=by, **settings)
-    projects.save_guideline_draft(project=project, body=(SEEDS / "guideline.md").read_text(encoding="utf-8"), by=by)
+    said = {name: (SEEDS / f"{file}.md").read_text(encoding="utf-8") for name, file in GUIDELINE.items()}
+    projects.save_guideline_draft(project=project, by=by, **said)
     projects.publish_guideline(project=project, by=by)
     lines = [
         json.dumps(

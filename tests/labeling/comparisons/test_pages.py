@@ -12,7 +12,15 @@ from labeling.assignments.models import Slot
 from labeling.comparisons.models import Completion, Ranking
 from labeling.comparisons.selectors import shown
 from labeling.comparisons.services import create_comparisons
-from tests.factories import CheckpointFactory, CompletionFactory, ProjectFactory, PromptFactory, completions_of
+from tests.factories import (
+    AcceptanceFactory,
+    CheckpointFactory,
+    CompletionFactory,
+    GuidelineFactory,
+    ProjectFactory,
+    PromptFactory,
+    completions_of,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -30,6 +38,20 @@ def work(contractor, project, four):
     page = contractor.get(answer.url)
     hidden = {name: str(page.context[name]) for name in ("token", "submission", "active_seconds")}
     return answer.url, hidden, page.content.decode()
+
+
+def test_what_counts_in_final_evaluations_stands_above_those_alone(contractor, labeler, project, four):
+    new = GuidelineFactory(project=project, version=99, evaluation="Truth **first**.")
+    AcceptanceFactory(guideline=new, user=labeler)
+    heard = {}
+    for purpose, rows in (("training", four), ("evaluation", completions_of(PromptFactory(project=project), 2))):
+        create_comparisons(project=project, groups=[rows], by=None, overlap=1, purpose=purpose, priority=len(heard))
+        page = contractor.post(reverse("next", args=[project.slug]), follow=True)
+        heard[purpose] = "<p>Truth <strong>first</strong>.</p>" in page.content.decode()
+        slot = page.context["slot"]
+        reason = {"reason": "other"}
+        contractor.post(reverse("work-skip", args=[project.slug, slot.public_id]), reason)
+    assert heard == {"training": False, "evaluation": True}
 
 
 FULL = {

@@ -178,6 +178,21 @@ def test_a_guideline_from_draft_to_acceptance(as_admin: Client, admin: Membershi
     assert "Be kind" not in Client().get(at("guideline", labeler)).content.decode()
 
 
+def test_a_guideline_carries_what_counts_in_final_evaluations(as_admin: Client, admin: Membership) -> None:
+    both = {"body": "Helpful first.", "evaluation": "Truth\r\nfirst."}
+    preview = as_admin.post(at("guideline-edit", admin), {**both, "preview": "1"}).content.decode()
+    assert preview.index("In final evaluations</h4>") < preview.index("<p>Truth\nfirst.</p>")
+    for said in (both, {**both, "evaluation": "Harmlessness first."}):
+        as_admin.post(at("guideline-edit", admin), {**said, "save": "1"})
+        assert as_admin.post(at("guideline-publish", admin)).status_code == 302
+    assert as_admin.post(at("guideline-publish", admin)).status_code == 409  # it says the same
+    found = Guideline.objects.filter(version__gt=0).order_by("version").values_list("body", "evaluation")
+    assert list(found) == [("Helpful first.", "Truth\nfirst."), ("Helpful first.", "Harmlessness first.")]
+    assert "Harmlessness first." in as_admin.get(at("guideline", admin)).content.decode()
+    changed = as_admin.get(at("guideline-changes", admin, 2, 1)).content.decode()
+    assert "Truth" in changed and "Harmlessness" in changed
+
+
 def test_labelers_do_not_see_the_draft(client: Client, admin: Membership) -> None:
     Guideline.objects.create(project=admin.project, version=0, body="Secret draft")
     place = MembershipFactory(project=admin.project)

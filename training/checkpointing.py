@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import os
 import random
 import re
 import shutil
@@ -26,6 +25,7 @@ from torch import Tensor
 
 from training import distributed
 from training.contracts import ContractError, canonical_json, sha256_of, verify_manifest, write_atomic, write_manifest
+from training.manifests import flush_to_disk
 from training.sharding import for_files, like
 
 KEPT = 2
@@ -47,27 +47,19 @@ def new_directory(target: Path, **facts: Any) -> Iterator[Path]:
     try:
         yield staging
         for path in sorted(staging.rglob("*")):
-            _fsync(path)
+            flush_to_disk(path)
         write_manifest(staging, **facts)
-        _fsync(staging)
+        flush_to_disk(staging)
         staging.chmod(0o755)
         replaced = target.with_name(f".{target.name}.replaced")
         shutil.rmtree(replaced, ignore_errors=True)
         if target.exists():
             target.rename(replaced)
         staging.rename(target)
-        _fsync(target.parent)
+        flush_to_disk(target.parent)
         shutil.rmtree(replaced, ignore_errors=True)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-
-
-def _fsync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def clear_leftovers(folder: Path) -> None:
@@ -163,8 +155,10 @@ def save_resume_point(
             (staging / "optimizer.json").write_text(json.dumps(state[1]), encoding="utf-8")
         _save_random(staging)
         (staging / "state.json").write_text(json.dumps({"step": step, "extra": extra or {}}), encoding="utf-8")
-    for old in _steps(run_dir)[KEPT:]:
-        shutil.rmtree(old)
+    for at, old in enumerate(found := _steps(run_dir)):
+        newer = at < found.index(folder)  # passed over when the run was started again, so it is damaged
+        if newer or at >= found.index(folder) + KEPT:
+            shutil.rmtree(old)
     return folder
 
 

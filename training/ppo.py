@@ -65,7 +65,7 @@ def train(session: Session) -> Metrics:
     texts = {record.id: record.messages[-1]["content"] for record in records}
     kept = session.restore(learner.weights, learner.optimizer) or start(learner, config)
 
-    for update in session.steps(config.updates):
+    for update in session.steps(config.updates if "stopped_at" not in kept else 0):
         rollout = roll(session, learner, prompts, update, kept, behind=update - 1)
         if config.scale_scores:
             kept["scores"] = list(Moments(*kept.get("scores", ())).with_more(ruled_scores(rollout, config)))
@@ -79,7 +79,7 @@ def train(session: Session) -> Metrics:
         facts |= learn(learner, rollout, update, kept["kl_coef"], config, seed=session.spec.seed)
         average_weights(learner, config.ema_decay)
         kept.setdefault("before", result_numbers(facts))
-        kept["entropy"] = facts["objective/entropy"]
+        kept["entropy"] = facts.get("objective/entropy", kept.get("entropy"))
         if config.kl_target:
             kl, target = facts["objective/kl"], config.kl_target
             kept["kl_coef"] = adapted_kl_coef(kept["kl_coef"], kl, target, len(rollout.answers), config.kl_horizon)
@@ -323,17 +323,34 @@ def steps_of(update: int, config: PpoConfig, seed: int) -> list[tuple[int, int]]
 
 
 def step_facts(seen: Sequence[Sums], rollout: Rollout, returns_RT: Tensor, config: PpoConfig) -> dict[str, float]:
-    """What the steps of one update say: sums over tokens become means per token; the entropy is that of the first pass."""
-    first = seen[: config.minibatches]
-
-    def per_token(name: str, rows: Sequence[Sums] = seen) -> float:
-        return sum(row[name] for row in rows) / max(1.0, sum(row["tokens"] for row in rows))
+    """What the steps of one update say. Without a token to learn from nothing is said of tokens."""
 
     def per_step(name: str) -> float:
         return sum(row[name] for row in seen) / max(1, len(seen))
 
-    mask, entropy = rollout.learned_RT, per_token("entropy", first)
     facts = {
+        "policy/grad_norm": per_step("policy_norm"),
+        "policy/steps": float(len(seen)),
+        "value/grad_norm": per_step("critic_norm"),
+    }
+    if any(row["tokens"] for row in seen):
+        facts |= token_facts(seen, rollout, returns_RT, config)
+    if seen:
+        facts |= {"policy/learning_rate": seen[-1]["learning_rate"], "rollout/logp_drift": seen[0]["drift"]}
+    if seen and "ptx_loss" in seen[0]:
+        for name in ("loss", "norm", "cosine"):
+            facts[f"ptx/{name.replace('norm', 'grad_norm')}"] = per_step(f"ptx_{name}")
+    return facts
+
+
+def token_facts(seen: Sequence[Sums], rollout: Rollout, returns_RT: Tensor, config: PpoConfig) -> dict[str, float]:
+    """Sums over the learned tokens of the steps become means per token; the entropy is that of the first pass."""
+
+    def per_token(name: str, rows: Sequence[Sums] = seen) -> float:
+        return sum(row[name] for row in rows) / max(1.0, sum(row["tokens"] for row in rows))
+
+    mask, entropy = rollout.learned_RT, per_token("entropy", seen[: config.minibatches])
+    return {
         "objective/entropy": entropy,
         "objective/entropy_per_answer": entropy * float(rollout.mask_RT.sum()) / len(rollout.answers),
         "policy/loss": per_token("policy_loss"),
@@ -341,20 +358,11 @@ def step_facts(seen: Sequence[Sums], rollout: Rollout, returns_RT: Tensor, confi
         "policy/approx_kl": per_token("approx_kl"),
         "policy/approx_kl_k3": per_token("approx_kl_k3"),
         "policy/ratio_mean": per_token("ratio"),
-        "policy/ratio_max": max((row["ratio_max"] for row in seen), default=1.0),
-        "policy/grad_norm": per_step("policy_norm"),
-        "policy/steps": float(len(seen)),
+        "policy/ratio_max": max(row["ratio_max"] for row in seen),
         "value/loss": per_token("value_loss"),
         "value/clip_fraction": per_token("value_clipped"),
-        "value/grad_norm": per_step("critic_norm"),
         "value/explained_variance": explained_variance(rollout.values_RT[mask], returns_RT[mask]),
     }
-    if seen:
-        facts |= {"policy/learning_rate": seen[-1]["learning_rate"], "rollout/logp_drift": seen[0]["drift"]}
-    if seen and "ptx_loss" in seen[0]:
-        for name in ("loss", "norm", "cosine"):
-            facts[f"ptx/{name.replace('norm', 'grad_norm')}"] = per_step(f"ptx_{name}")
-    return facts
 
 
 if __name__ == "__main__":

@@ -69,8 +69,8 @@ def read_kept(path: Path) -> list[CompletionRecord]:
     """The completions an earlier process has kept; a last line that was cut off is removed."""
     if not path.is_file():
         return []
-    text = path.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        path.write_text(whole, encoding="utf-8")
-    return [CompletionRecord.parse(json.loads(line), path.name) for line in whole.split("\n") if line]
+    data = path.read_bytes()
+    whole = data[: data.rfind(b"\n") + 1]  # bytes: the cut may lie within a letter
+    if whole != data:
+        os.truncate(path, len(whole))
+    return [CompletionRecord.parse(json.loads(line), path.name) for line in whole.splitlines() if line]

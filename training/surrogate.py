@@ -68,7 +68,7 @@ def accumulate(
         for name, token_N in per_token.items():
             sums[name] = sums[name] + torch.where(learned_N, token_N.detach().float(), 0.0).sum()
         for name, token_N in (("ratio_max", ratio_N), ("drift", (new.logprobs_N - old_N).abs())):
-            tops[name] = torch.maximum(tops[name], token_N.detach().max())
+            tops[name] = torch.maximum(tops[name], torch.where(learned_N, token_N.detach(), 0.0).max())
     policy_weights = [] if critic_only else list(learner.policy_weights.values())
     distributed.sum_gradients([*policy_weights, *learner.critic_weights.values()])
     summed, topped = torch.stack(list(sums.values())), torch.stack(list(tops.values()))

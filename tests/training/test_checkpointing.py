@@ -1,4 +1,6 @@
+import os
 import random
+import stat
 from pathlib import Path
 
 import pytest
@@ -6,7 +8,7 @@ import torch
 from torch import nn
 
 from training.checkpointing import fingerprint, latest_resume_point, new_directory, save_resume_point
-from training.contracts import ContractError, verify_manifest
+from training.contracts import ContractError, verify_manifest, write_atomic
 
 
 def trained(steps: int = 3) -> tuple[nn.Linear, torch.optim.AdamW]:
@@ -54,6 +56,40 @@ def test_only_the_newest_two_are_kept_and_damaged_ones_passed_over(tmp_path: Pat
     assert point is not None and point.step == 10
     (tmp_path / "checkpoints" / "step-000010" / "manifest.json").unlink()
     assert latest_resume_point(tmp_path) is None
+
+
+def test_a_damaged_newer_one_takes_no_place_of_the_two_that_are_kept(tmp_path: Path) -> None:
+    layer, optimizer = trained()
+
+    def save(number: int) -> None:
+        save_resume_point(tmp_path, number, weights=dict(layer.named_parameters()), optimizer=optimizer)
+
+    for number in (5, 10, 100):
+        save(number)
+    (tmp_path / "checkpoints" / "step-000100" / "weights.safetensors").write_bytes(b"torn")
+    for number in (15, 20):  # gone on with after 10
+        save(number)
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["step-000015", "step-000020"]
+
+
+def test_a_file_is_on_the_disk_before_its_name_and_the_name_before_the_call_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def fsync(handle: int) -> None:
+        done.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file")
+
+    def replace(source: str, target: Path) -> None:
+        done.append("rename")
+        rename(source, target)
+
+    rename = os.replace
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", replace)
+    write_atomic(tmp_path / "result.json", "{}")
+    assert done == ["file", "rename", "folder"]
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["{}"]
 
 
 FILES = ("weights.safetensors", "optimizer.safetensors", "optimizer.json", "random.safetensors", "random.json", "state.json", "manifest.json")  # fmt: skip

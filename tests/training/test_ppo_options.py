@@ -152,6 +152,22 @@ def test_a_rollout_of_which_every_answer_is_cut_off(tmp_path, tiny_dir, reward_d
     assert all(torch.equal(base[name], after[name]) for name in base) is (truncated == "mask")
 
 
+def test_answers_that_are_all_masked_say_nothing_of_entropy_and_stop_nothing(
+    tmp_path, tiny_dir, reward_dir, monkeypatch
+):
+    monkeypatch.setattr(sampling, "stop_ids", lambda backbone: [512])  # no such token
+    options = {"truncated": "mask", "entropy_stop": 0.01, "updates": 3, "ptx_coef": 1.0, "ptx_rows": 1}
+    folder = run_with(tmp_path / "run", tiny_dir, reward_dir, documents=DOCUMENTS, **options)
+    assert run(folder) == EXIT_OK
+    metrics, (*trained, last) = Result.read(folder).metrics, numbers(folder)
+    assert (metrics["updates"], metrics["stopped_by"]) == (3, "")
+    assert not any("objective/entropy" in row or "policy/clip_fraction" in row for row in trained)
+    assert all(
+        row["policy/steps"] == 4 and row["ptx/loss"] > 0.0 for row in trained
+    )  # the text is learned all the same
+    assert last["objective/entropy"] > 0.01
+
+
 @pytest.mark.parametrize("value_model", ["head", "adapter"])
 def test_the_value_behind_a_cut_off_answer_is_that_of_one_token_more(tiny_dir, reward_dir, value_model):
     learner, config = learner_of(
@@ -251,6 +267,26 @@ def test_a_run_with_everything_switched_on_resumes_bit_for_bit(tmp_path, tiny_di
     assert numbers(cut) == numbers(whole)
     one, other = (Result.read(folder).metrics for folder in (cut, whole))
     assert one == other
+    files = [load_file(folder / "output" / "model.safetensors") for folder in (cut, whole)]
+    assert all(torch.equal(files[0][name], files[1][name]) for name in files[1])
+
+
+def test_a_run_that_a_rule_has_ended_is_not_taken_up_again_from_its_average(
+    tmp_path, tiny_dir, reward_dir, monkeypatch
+):
+    """Stopped in its last measurement, when the average has taken the place of the weights: nothing is learned any more."""
+    options = {"updates": 5, "ema_decay": 0.9, "kl_stop": 0.001, "learning_rate": 0.03, "scale_scores": True}
+    whole, cut = (run_with(tmp_path / name, tiny_dir, reward_dir, **options) for name in ("whole", "cut"))
+    assert run(whole) == EXIT_OK
+    done = Result.read(whole).metrics["updates"]
+    assert 0 < done < 5
+    with monkeypatch.context() as patch:  # rollouts: one an update, the one that stops it, the last measurement
+        patch.setattr(rollouts, "generate", partial(stopping, rollouts.generate, [done + 2]))
+        assert run(cut) == EXIT_INTERRUPTED
+    with monkeypatch.context() as patch:
+        patch.setattr(ppo, "learn", lambda *_, **__: pytest.fail("it went on learning"))
+        assert run(cut) == EXIT_OK
+    assert Result.read(cut).metrics == Result.read(whole).metrics
     files = [load_file(folder / "output" / "model.safetensors") for folder in (cut, whole)]
     assert all(torch.equal(files[0][name], files[1][name]) for name in files[1])
 

@@ -19,6 +19,9 @@ from pygments.util import ClassNotFound
 LONG_FORMULA = 40  # characters of TeX; a longer one may be wider than a phone and scrolls by itself
 RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]")
 TO_DO = re.compile(r"<li>\[([ xX])\] ")  # "- [ ] item": a box to tick, as chat pages show it
+# What reorders text or hides in it: embeddings, overrides and isolates, characters without width, tags. The marks and joiners
+# that Arabic, Persian and emoji are written with stay.
+INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]")
 FORMAT = HtmlFormatter(nowrap=True, classprefix="tok-")
 
 
@@ -131,7 +134,7 @@ def outside_only(tag: str, attribute: str, value: str) -> str | None:
 def plain_start(text: str, most: int) -> str:
     """The first `most` characters of what a reader sees of `text`: words, code and formulas without their marks."""
     seen: list[str] = []
-    for block in MD.parse(text[: 8 * most]):
+    for block in MD.parse(INVISIBLE.sub("", text[: 8 * most])):
         seen += [part.content for part in block.children or [block] if part.content]
     return " ".join(" ".join(seen).split())[:most]
 
@@ -140,8 +143,10 @@ def to_html(text: str, top: int = 4) -> str:
     """Sanitised HTML of `text`: no raw HTML, no images, no styles, links only to http(s) and mail addresses.
 
     Its first-level headings become `<h{top}>`, so that text never outranks the headings of the page around it. Tables
-    and long formulas scroll by themselves; Arabic, Hebrew and the like run from right to left, block by block.
+    and long formulas scroll by themselves; Arabic, Hebrew and the like run from right to left, block by block. Characters
+    that nobody sees are left out (WEB-4); the database keeps them.
     """
+    text = INVISIBLE.sub("", text)
     blocks = MD.parse(text)
     if RIGHT_TO_LEFT.search(text):
         for block in blocks:

@@ -15,6 +15,18 @@ from labeling.core.errors import LoopError
 log = logging.getLogger("labeling.request")
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 Handler = Callable[[HttpRequest], HttpResponse]
+UNUSED = (
+    "accelerometer",
+    "camera",
+    "display-capture",
+    "geolocation",
+    "gyroscope",
+    "microphone",
+    "midi",
+    "payment",
+    "usb",
+)
+PERMISSIONS = ", ".join(f"{feature}=()" for feature in UNUSED)  # no page asks for any of these (WEB-2)
 
 
 class RequestIdMiddleware:
@@ -31,6 +43,7 @@ class RequestIdMiddleware:
             mark = request_id.get()
             request_id.reset(token)
         response["X-Request-Id"] = mark
+        response["Permissions-Policy"] = PERMISSIONS
         if getattr(request, "user", None) is not None and request.user.is_authenticated:
             response.setdefault("Cache-Control", "no-store")
         return response

@@ -116,6 +116,15 @@ def test_the_start_of_a_text_is_said_without_its_marks() -> None:
     assert plain_start("word " * 40, 9) == "word word" and plain_start("", 9) == ""
 
 
+def test_what_nobody_sees_is_left_out_and_what_scripts_need_stays() -> None:
+    hidden = "pay\u202e\u2066 50\u200b0\U000e0041 Eu\u00adro\ufeff"
+    assert to_html(hidden) == "<p>pay 500 Euro</p>\n"
+    assert plain_start(hidden, 60) == "pay 500 Euro"
+    written = "می\u200cخواهم 👩\u200d🔬 \u200eabc"
+    assert written in to_html(written)
+    assert to_html("$x$").count("\u2060") == 1  # the comma after a formula stays on its line
+
+
 def test_items_to_tick_are_boxes() -> None:
     html = to_html("- [ ] open\n- [x] ticked\n- [y] neither")
     assert '<li class="to-do">open</li>' in html and '<li class="to-do done">ticked</li>' in html

@@ -81,6 +81,7 @@ def test_every_page_carries_the_policy_and_no_inline_code(client: Client) -> Non
         answer = client.get(address)
         policy = answer["Content-Security-Policy"]
         assert "script-src 'self'" in policy and "unsafe" not in policy
+        assert "camera=()" in answer["Permissions-Policy"]
         body = answer.content.decode()
         assert " style=" not in body and " onclick=" not in body and "<style" not in body
         assert body.count("<script") == body.count("<script src=") + body.count('<script type="module" src=')

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from django.db.models import QuerySet
+from django.db.models import Count, F, QuerySet
 from django.utils.translation import gettext as _
 
 from labeling.assignments.models import Skip, Slot, Task
@@ -17,6 +19,8 @@ from labeling.projects.flags import HARM
 from labeling.projects.models import Membership, Project
 from labeling.quality.control_items import accuracy, asks_harm
 from labeling.quality.screening_models import Qualification, ScreeningItem, ScreeningPiece, ScreeningRule
+
+MOST = 200  # people on one page
 
 
 @dataclass(frozen=True)
@@ -90,65 +94,93 @@ def is_done(piece: ScreeningPiece, labeler: User) -> bool:
 
 def result_of(place: Membership) -> Result:
     """The figures of one person, over the items that are asked now."""
-    labeler, rule = place.user, rule_of(place.project)
-    asked = list(items(place.project))
-    qualification = Qualification.objects.filter(membership=place).first()
-    rows = ScreeningPiece.objects.filter(qualification__membership=place, item__in=asked)
-    pieces = [piece for piece in rows.select_related("slot", "item__control") if is_done(piece, labeler)]
-    tasks = [item.task_id for item in asked]
-    right, pairs = agreement_of(pieces, labeler)
-    seen, flaggable = flagging_of(pieces, place)
-    demonstrations = [piece for piece in pieces if piece.item.control is None]
-    return Result(
-        rule=rule,
-        asked=len(asked),
-        done=len(pieces),
-        skipped=Skip.objects.filter(task__in=tasks, labeler=labeler).count(),
-        agreement=right / pairs if pairs else None,
-        pairs=pairs,
-        flagging=seen / flaggable if flaggable else None,
-        flaggable=flaggable,
-        grades=tuple(piece.grade for piece in demonstrations if piece.grade is not None),
-        ungraded=sum(piece.grade is None for piece in demonstrations),
-        answered=bool(qualification and qualification.answered_at),
-    )
+    return results_of(place.project, [place])[place.pk]
 
 
-def agreement_of(pieces: list[ScreeningPiece], labeler: User) -> tuple[float, int]:
+def results_of(project: Project, places: Sequence[Membership]) -> dict[int, Result]:
+    """The figures of people of one project by membership, in as many queries for two hundred as for one."""
+    rule, asked = rule_of(project), list(items(project))
+    people, tasks = [place.user_id for place in places], [item.task_id for item in asked]
+    qualified = {row.membership_id: row for row in Qualification.objects.filter(membership__in=places)}
+    skips = Skip.objects.filter(task__in=tasks, labeler__in=people).order_by().values_list("labeler")
+    skipped = dict(skips.annotate(n=Count("pk")))
+    rows = ScreeningPiece.objects.filter(qualification__membership__in=places, item__in=asked)
+    pieces = list(rows.select_related("slot", "item__control", "qualification"))
+    said = said_in(pieces)
+    found = {}
+    for place in places:
+        mine = [row for row in pieces if row.qualification.membership_id == place.pk and is_done(row, place.user)]
+        right, pairs = agreement_of(mine, said)
+        seen, flaggable = flagging_of(mine, said, project)
+        demonstrations = [piece for piece in mine if piece.item.control is None]
+        qualification = qualified.get(place.pk)
+        found[place.pk] = Result(
+            rule=rule,
+            asked=len(asked),
+            done=len(mine),
+            skipped=skipped.get(place.user_id, 0),
+            agreement=right / pairs if pairs else None,
+            pairs=pairs,
+            flagging=seen / flaggable if flaggable else None,
+            flaggable=flaggable,
+            grades=tuple(piece.grade for piece in demonstrations if piece.grade is not None),
+            ungraded=sum(piece.grade is None for piece in demonstrations),
+            answered=bool(qualification and qualification.answered_at),
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the holders of slots said last: places by completion, and the completions they flagged as harmful, by slot."""
+
+    ranks: dict[int, dict[int, int]]
+    harmful: dict[int, set[int]]
+
+
+def said_in(pieces: Iterable[ScreeningPiece]) -> Said:
+    """What was said in these pieces; what a reviewer put in its place does not count."""
+    own = Ranking.objects.filter(labeler=F("slot__labeler"), superseded_by=None, late=False)
+    slots = dict(own.filter(slot__in=[piece.slot_id for piece in pieces]).values_list("pk", "slot"))
+    said = Said(defaultdict(dict), defaultdict(set))
+    placed = RankedItem.objects.filter(ranking__in=slots)
+    for ranking, completion, rank in placed.values_list("ranking", "completion", "rank"):
+        said.ranks[slots[ranking]][completion] = rank
+    flagged = Rating.objects.filter(ranking__in=slots, flags__overlap=sorted(HARM))
+    for ranking, completion in flagged.values_list("ranking", "completion"):
+        said.harmful[slots[ranking]].add(completion)
+    return said
+
+
+def agreement_of(pieces: Iterable[ScreeningPiece], said: Said) -> tuple[float, int]:
     """(pairs in order, ties counting half; known pairs) over the controls among these pieces."""
     right, total = 0.0, 0
     for piece in pieces:
         control = piece.item.control
         if control is None:
             continue
-        said = dict(RankedItem.objects.filter(ranking__in=newest(piece, labeler)).values_list("completion", "rank"))
-        known = {pk: rank for pk, rank in control.known.items() if pk in said}
+        ranks = said.ranks[piece.slot_id]
+        known = {pk: rank for pk, rank in control.known.items() if pk in ranks}
         pairs = sum(known[a] < known[b] for a in known for b in known)
         if pairs:
-            right, total = right + accuracy(known, said) * pairs, total + pairs
+            right, total = right + accuracy(known, ranks) * pairs, total + pairs
     return right, total
 
 
-def flagging_of(pieces: list[ScreeningPiece], place: Membership) -> tuple[int, int]:
-    """(completions of which this person said rightly whether they are harmful; those of which it is known).
+def flagging_of(pieces: Iterable[ScreeningPiece], said: Said, project: Project) -> tuple[int, int]:
+    """(completions of which people said rightly whether they are harmful; those of which it is known).
 
     None are counted while the project asks no flag of harm.
     """
     right = total = 0
-    for piece in pieces if asks_harm(place.project) else ():
+    for piece in pieces if asks_harm(project) else ():
         control = piece.item.control
         if control is None or control.harmful is None:
             continue
-        ratings = Rating.objects.filter(ranking__in=newest(piece, place.user), flags__overlap=sorted(HARM))
-        flagged = set(ratings.values_list("completion", flat=True))
+        flagged = said.harmful[piece.slot_id]
         right += sum((pk in flagged) == (pk in control.harmful) for pk in control.known)
         total += len(control.known)
     return right, total
-
-
-def newest(piece: ScreeningPiece, labeler: User) -> QuerySet[Ranking]:
-    """What this person said of the piece's comparison last."""
-    return Ranking.objects.filter(slot=piece.slot, labeler=labeler, superseded_by=None, late=False)
 
 
 def steps(project: Project, labeler: User) -> Steps:
@@ -163,9 +195,9 @@ def steps(project: Project, labeler: User) -> Steps:
 def people(project: Project) -> list[tuple[Membership, Result]]:
     """Everybody who is being screened, the longest waiting first."""
     places = Membership.objects.filter(project=project, state=Membership.State.QUALIFYING, role=Role.CONTRACTOR)
-    return [
-        (place, result_of(place)) for place in places.select_related("user", "project").order_by("created_at")[:200]
-    ]
+    longest = list(places.select_related("user").order_by("created_at")[:MOST])
+    found = results_of(project, longest)
+    return [(place, found[place.pk]) for place in longest]
 
 
 def decided(project: Project) -> QuerySet[Qualification]:

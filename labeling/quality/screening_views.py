@@ -148,13 +148,13 @@ def person_page(request: ProjectRequest, place: Any, *, refuse: RefuseForm | Non
 def pieces_of(qualification: Qualification, place: Membership) -> list[dict[str, Any]]:
     """Each submitted piece with its prompt and what was said."""
     rows = qualification.pieces.select_related("slot__task__prompt", "item__control", "graded_by")
+    done = [piece for piece in rows if results.is_done(piece, place.user)]
+    said = results.said_in(done)
     found = []
-    for piece in rows:
-        if not results.is_done(piece, place.user):
-            continue
+    for piece in done:
         ranking = piece.slot.rankings.filter(superseded_by=None, late=False).first()
-        right, pairs = results.agreement_of([piece], place.user)
-        flags, flaggable = results.flagging_of([piece], place)
+        right, pairs = results.agreement_of([piece], said)
+        flags, flaggable = results.flagging_of([piece], said, place.project)
         found.append(
             {
                 "piece": piece,

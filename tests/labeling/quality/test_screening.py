@@ -6,6 +6,8 @@ import uuid
 from types import SimpleNamespace
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from labeling.assignments import claim
 from labeling.assignments.leases import release
@@ -312,3 +314,18 @@ def test_admins_choose_what_is_asked(world) -> None:
         5.5,
         False,
     )
+
+
+def test_the_list_of_people_asks_as_often_for_many_as_for_one(world) -> None:
+    asked = []
+    for expected in (1, 3):
+        while Membership.objects.filter(project=world.project, state="qualifying").count() < expected:
+            place = newcomer(world)
+            hand_in(world, place, (1, 3, 2))
+        with CaptureQueriesContext(connection) as queries:
+            rows = results.people(world.project)
+        asked.append(len(queries))
+        assert [(result.done, result.pairs, round(result.percent or 0)) for _, result in rows] == [
+            (2, 3, 67)
+        ] * expected
+    assert asked[0] == asked[1] <= 9

@@ -135,6 +135,8 @@ def prioritise_batch(batch: TaskBatch, *, priority: int, by: User | None) -> int
 
 def _switch(batch: TaskBatch, by: User | None, *, verb: str, tasks: tuple[str, str], slots: tuple[str, str]) -> int:
     chosen = _lock_tasks(batch, tasks[0])
+    # A lease that ends in this very moment has looked at its task already: wait until its slot is back.
+    list(Slot.objects.select_for_update().filter(task__in=chosen, state="leased").values_list("pk", flat=True))
     changed = Task.objects.filter(pk__in=chosen).update(state=tasks[1])
     Slot.objects.filter(task__in=chosen, state=slots[0]).update(state=slots[1])
     if changed:

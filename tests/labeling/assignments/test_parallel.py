@@ -9,9 +9,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
-from labeling.assignments import claim, leases
+from labeling.assignments import claim, leases, services
 from labeling.assignments.models import Slot, Task
 from labeling.core.errors import LoopError
 from labeling.demonstrations import services as demonstrations
@@ -117,3 +117,25 @@ def test_expiry_and_late_typing_never_lose_or_double_a_slot():
     live = Slot.objects.filter(state="leased")
     assert live.count() + Slot.objects.filter(state="open").count() == 8
     assert len(set(live.values_list("labeler", flat=True))) == live.count() == 8
+
+
+def test_a_lease_that_ends_while_its_batch_is_paused_is_not_handed_out_again():
+    project = ProjectFactory()
+    batch = open_tasks(project, 1)
+    claim.claim_slot(project=project, labeler=contractor_of(project))
+    Slot.objects.update(lease_expires_at="2020-01-01T00:00:00Z")
+    released, asked = threading.Event(), threading.Event()
+
+    def expire() -> None:
+        with transaction.atomic():
+            leases.expire_leases()
+            released.set()
+            asked.wait(30)
+
+    def pause() -> int:
+        released.wait(30)
+        threading.Timer(0.5, asked.set).start()  # by then the pause waits for the slot
+        return services.pause_batch(batch, by=None)
+
+    assert at_once(expire, pause) == [None, 1]
+    assert (Task.objects.get().state, Slot.objects.get().state) == ("paused", "paused")

@@ -113,6 +113,16 @@ def test_returned_work_is_read_changed_and_sent_again(open_as, project, admin):
     assert written.superseded_by.text == "Because short waves are scattered more."
 
 
+def test_what_is_missing_from_a_change_closes_its_button_and_no_other(open_as, project):
+    labeler = contractor_of(project)
+    comparisons(project, 1)
+    ranking = rank_next(project, labeler)  # without ratings, which the screen asks for
+    page = open_as(labeler)
+    page.goto(f"/p/day/work/{ranking.slot.public_id}/")
+    expect(page.get_by_role("button", name="Submit the change")).to_have_attribute("aria-disabled", "true")
+    assert page.get_by_role("button", name="Change nothing").get_attribute("aria-disabled") is None
+
+
 def test_the_start_page_counts_continues_a_draft_and_helps(open_as, project):
     labeler = contractor_of(project)
     comparisons(project, 2)

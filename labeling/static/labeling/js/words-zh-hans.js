@@ -98,8 +98,8 @@ globalThis.words = {
 "held out": "留出",
 "line chart": "折线图",
 "log": "对数",
-"place %(which)s": "为 %(which)s 排名次",
-"rate %(which)s": "为 %(which)s 评分",
+"place %(which)s": "排名次：%(which)s",
+"rate %(which)s": "评分：%(which)s",
 "say how much better": "说明好多少",
 "step %(step)s": "第 %(step)s 步",
 "tied %(place)s: %(letters)s.": "并列%(place)s：%(letters)s。"

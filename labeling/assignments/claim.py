@@ -39,9 +39,9 @@ WITH candidates AS MATERIALIZED (
             WHERE skip.task_id = slot.task_id AND skip.labeler_id = %(labeler)s)
         AND NOT EXISTS (SELECT FROM assignments_keptdraft AS kept
             WHERE kept.task_id = slot.task_id AND kept.labeler_id = %(labeler)s AND kept.late_at IS NOT NULL)
-        AND (cardinality(%(unwanted)s::text[]) = 0 OR NOT EXISTS (SELECT FROM assignments_task AS task
-            JOIN prompts_prompt AS prompt ON prompt.id = task.prompt_id
-            WHERE task.id = slot.task_id AND prompt.category = ANY(%(unwanted)s::text[])))
+        AND (SELECT prompt.state <> 'quarantined' AND NOT prompt.category = ANY(%(unwanted)s::text[])
+            FROM assignments_task AS task JOIN prompts_prompt AS prompt ON prompt.id = task.prompt_id
+            WHERE task.id = slot.task_id)
     ORDER BY candidates.rnd, candidates.id
     LIMIT 1
     FOR UPDATE OF slot SKIP LOCKED

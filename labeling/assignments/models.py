@@ -190,6 +190,7 @@ class Skip(models.Model):
         OUTSIDE = "outside", _("Outside my knowledge")
         UNSAFE = "unsafe", _("Unsafe for me")
         BROKEN = "broken", _("Broken text")
+        PERSONAL = "personal", _("It holds somebody's personal data")
         OTHER = "other", _("Something else")
 
     task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="skips")

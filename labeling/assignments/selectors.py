@@ -19,6 +19,7 @@ from labeling.core.errors import NotFound
 from labeling.people.models import User
 from labeling.projects import selectors as projects
 from labeling.projects.models import Project
+from labeling.prompts.models import Prompt
 
 LOOK_AHEAD = 2000  # open slots looked at to say whether there is work; more than that means yes
 
@@ -87,6 +88,7 @@ def has_work(*, project: Project, labeler: User, kind: str) -> bool:
     skipped = Skip.objects.filter(task=OuterRef("task"), labeler=labeler)
     late = KeptDraft.objects.filter(task=OuterRef("task"), labeler=labeler, late_at__isnull=False)
     left = Slot.objects.filter(pk__in=ids).exclude(Exists(mine) | Exists(skipped) | Exists(late))
+    left = left.exclude(task__prompt__state=Prompt.State.QUARANTINED)
     if unwanted := projects.unwanted_categories(project=project, user=labeler):
         left = left.exclude(task__prompt__category__in=unwanted)
     return left.exists()

@@ -11,13 +11,17 @@ from labeling.assignments import leases, submit
 from labeling.assignments.models import KeptDraft, Skip, Slot
 from labeling.core.errors import BadInput
 from labeling.people.models import User
+from labeling.prompts import quarantine
 
 MAX_NOTE = 500
 
 
 @transaction.atomic
 def skip_slot(*, slot_id: UUID, labeler: User, token: UUID, reason: str, note: str = "") -> Skip:
-    """Give the slot to somebody else; repeating it changes nothing. Raises LeaseLost when the slot is not theirs (any more)."""
+    """Give the slot to somebody else; repeating it changes nothing. Raises LeaseLost when the slot is not theirs (any more).
+
+    A prompt with personal data is set aside at once: nobody gets a task of it before a person has decided (PRIV-1).
+    """
     if reason not in Skip.Reason.values:
         raise BadInput(_("Choose a reason for skipping."), field="reason")
     if len(note) > MAX_NOTE:
@@ -30,4 +34,6 @@ def skip_slot(*, slot_id: UUID, labeler: User, token: UUID, reason: str, note: s
     leases.release(slot, by=labeler, keep_draft=False)
     KeptDraft.objects.filter(task=slot.task_id, labeler=labeler).delete()
     Slot.objects.filter(pk=slot.pk).update(lease_token=None)
+    if reason == Skip.Reason.PERSONAL:
+        quarantine.report(slot.task.prompt, by=labeler)
     return skip

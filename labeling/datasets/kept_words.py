@@ -5,6 +5,7 @@ from labeling.core.kept_words import kept
 REPLACED = kept("replaced by a later revision")
 LATE = kept("late")
 WITHDRAWN = kept("withdrawn")
+QUARANTINED = kept("with a prompt in quarantine")
 RETURNED = kept("returned by a reviewer")
 TO_QUALIFY = kept("made to qualify")
 NOT_ACCEPTED = kept("not accepted by a reviewer")

@@ -92,6 +92,7 @@ def candidates(*, project: Project, kind: str, rules: dict[str, Any]) -> Candida
         (causes.LATE, Q(late=False)),
         (causes.WITHDRAWN, ~Q(**{f"{task}__state": "withdrawn"}) & ~Q(**{f"{prompt}__state": Prompt.State.WITHDRAWN})),
     ]
+    steps.append((causes.QUARANTINED, ~Q(**{f"{prompt}__state": Prompt.State.QUARANTINED})))
     steps.append((causes.RETURNED, ~RETURNED))
     steps.append((causes.TO_QUALIFY, REGULAR))
     if rules.get("accepted_only"):

@@ -17,7 +17,7 @@ from labeling.core.errors import BadInput, Conflict
 from labeling.people.models import User
 from labeling.projects.models import Project
 from labeling.prompts import hygiene
-from labeling.prompts.findings import name_of
+from labeling.prompts.findings import NAMES, REPORTED, name_of
 from labeling.prompts.importing import summary_of
 from labeling.prompts.models import Prompt
 
@@ -69,6 +69,16 @@ def quarantined(project: Project, *, kind: str = "", imported: int | None = None
     return rows.filter(imported=imported) if imported else rows
 
 
+@transaction.atomic
+def report(prompt: Prompt, *, by: User) -> None:
+    """Set a prompt aside because somebody sees personal data in it; one that is not in use stays as it is."""
+    locked = Prompt.objects.select_for_update().get(pk=prompt.pk)
+    if locked.state == Prompt.State.ACTIVE:
+        kinds = [*locked.personal_data, REPORTED]
+        transitions.move(locked, to=Prompt.State.QUARANTINED, by=by, personal_data=kinds)
+        audit.record("reported personal data in", locked, by=by)
+
+
 class Found(NamedTuple):
     """How many prompts, and in how many of them each kind of personal data or secret was found."""
 
@@ -78,7 +88,7 @@ class Found(NamedTuple):
 
 def kinds_found(rows: QuerySet[Prompt]) -> Found:
     """What a decision about these rows is about."""
-    each = {kind: Count("pk", filter=Q(personal_data__contains=[kind])) for kind, _pattern, _holds in hygiene.KINDS}
+    each = {kind: Count("pk", filter=Q(personal_data__contains=[kind])) for kind in NAMES}
     counts = rows.aggregate(prompts=Count("pk"), **{f"of_{place}": one for place, one in enumerate(each.values())})
     found = {kind: counts[f"of_{place}"] for place, kind in enumerate(each)}
     return Found(counts["prompts"], {kind: number for kind, number in found.items() if number})
@@ -100,7 +110,9 @@ def decide(*, project: Project, prompts: Iterable[int], decision: str, by: User)
         if decision == "redact":
             counts[redact(prompt, by)] += 1
             continue
-        transitions.move(prompt, to=Prompt.State.ACTIVE if decision == "accept" else Prompt.State.WITHDRAWN, by=by)
+        kinds = [kind for kind in prompt.personal_data if kind != REPORTED]
+        to = Prompt.State.ACTIVE if decision == "accept" else Prompt.State.WITHDRAWN
+        transitions.move(prompt, to=to, by=by, personal_data=kinds)
         counts[decision] += 1
     return counts
 

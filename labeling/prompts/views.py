@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from labeling.people.models import Role
 from labeling.projects.access import ProjectRequest, member
 from labeling.prompts import hygiene, services
-from labeling.prompts.findings import name_of
+from labeling.prompts.findings import REPORTED, name_of
 from labeling.prompts.models import Prompt
 
 page = require_http_methods(["GET", "HEAD", "POST"])
@@ -28,7 +28,7 @@ def prompt(request: ProjectRequest, slug: str, public_id: str) -> HttpResponse:
     found = one(request, public_id)
     context = {
         "prompt": found,
-        "personal_data": [name_of(kind) for kind in hygiene.personal_data(found.messages)],
+        "personal_data": noticed_in(found),
         "tasks": found.tasks.count(),
         "may_change": request.membership.role == Role.ADMIN,
     }
@@ -63,13 +63,19 @@ def prompt_restore(request: ProjectRequest, slug: str, public_id: str) -> HttpRe
         services.restore_prompt(prompt=found, by=request.user)
         messages.success(request, _("The prompt can get tasks."))
         return redirect("prompt", slug, public_id)
-    kinds = hygiene.personal_data(found.messages)
-    noticed = _("The import noticed: %(kinds)s. Labelers and the policy will see it.")
+    kinds = noticed_in(found)
+    noticed = _("It seems to hold: %(kinds)s. Labelers and the policy will see it.")
     facts = [
-        noticed % {"kinds": ", ".join(map(name_of, kinds))} if kinds else _("It can get tasks again."),
+        noticed % {"kinds": ", ".join(kinds)} if kinds else _("It can get tasks again."),
         _("It belongs to the %(split)s split.") % {"split": found.get_split_display().lower()},
     ]
     return confirm(request, _("Let this prompt get tasks?"), facts, _("Let it in"), found)
+
+
+def noticed_in(prompt: Prompt) -> list[str]:
+    """What its text holds by the import's rules now, and whether a labeler has reported it."""
+    kinds = hygiene.personal_data(prompt.messages)
+    return [name_of(kind) for kind in (*kinds, *({REPORTED} & set(prompt.personal_data)))]
 
 
 def one(request: ProjectRequest, public_id: str) -> Prompt:

@@ -17,6 +17,7 @@ from labeling.demonstrations.models import Demonstration
 from labeling.people.models import Role, User
 from labeling.projects.flags import HARM
 from labeling.projects.models import Membership, Project
+from labeling.prompts.models import Prompt
 from labeling.quality.control_items import accuracy, asks_harm
 from labeling.quality.screening_models import Qualification, ScreeningItem, ScreeningPiece, ScreeningRule
 
@@ -84,6 +85,7 @@ def rule_of(project: Project) -> ScreeningRule:
 def items(project: Project) -> QuerySet[ScreeningItem]:
     """What people are asked now, in the order of asking."""
     rows = ScreeningItem.objects.filter(project=project, is_asked=True).exclude(task__state=Task.State.WITHDRAWN)
+    rows = rows.exclude(task__prompt__state=Prompt.State.QUARANTINED)
     return rows.select_related("task__prompt", "control__comparison")
 
 

@@ -141,7 +141,7 @@ def test_an_admin_works_without_script(
     page.goto(f"{live_server.url}/p/{admin.project.slug}/prompts/?state=quarantined")
     page.get_by_role("link", name="Write to maya@example.org").click()
     page.get_by_role("link", name="Let it in").click()
-    expect(page.get_by_text("The import noticed: e-mail.")).to_be_visible()
+    expect(page.get_by_text("It seems to hold: e-mail address.")).to_be_visible()
     page.get_by_role("button", name="Let it in").click()
     expect(page.get_by_text("The prompt can get tasks.")).to_be_visible()
     assert not page.locator("[data-theme-toggle]").is_visible()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from labeling.prompts.findings import NAMES
+from labeling.prompts.findings import NAMES, REPORTED
 from labeling.prompts.hygiene import (
     KINDS,
     content_hash,
@@ -21,7 +21,7 @@ from labeling.prompts.split import Message
 
 
 def test_everything_that_is_found_has_a_name() -> None:
-    assert [kind for kind, _pattern, _holds in KINDS] == list(NAMES)
+    assert [*(kind for kind, _pattern, _holds in KINDS), REPORTED] == list(NAMES)
 
 
 def said(text: str) -> list[Message]:

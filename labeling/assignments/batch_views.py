@@ -12,7 +12,7 @@ from django.http import HttpResponse, QueryDict, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labeling.assignments import forecast, kinds, selectors, services
@@ -148,13 +148,36 @@ def pause(request: ProjectRequest, slug: str, batch: UUID) -> HttpResponse:
     found = selectors.one_batch(project=request.project, public_id=batch)
     if request.method == "POST":
         number = services.pause_batch(found, by=request.user)
-        messages.success(request, _("%(n)d tasks paused. Work in progress may still be finished.") % {"n": number})
+        messages.success(
+            request,
+            ngettext(
+                "%(n)d task paused. Work in progress may still be finished.",
+                "%(n)d tasks paused. Work in progress may still be finished.",
+                number,
+            )
+            % {"n": number},
+        )
         return redirect("batch", slug, batch)
     slots, tasks = selectors.slot_counts([found])[found.pk], selectors.task_counts(found)
     facts = [
-        _("%(n)d tasks will not be handed out until you resume them.") % {"n": tasks["open"]},
-        _("%(n)d judgements are waiting to be handed out.") % {"n": slots["open"]},
-        _("%(n)d are in progress and may still be finished.") % {"n": slots["leased"]},
+        ngettext(
+            "%(n)d task will not be handed out until you resume it.",
+            "%(n)d tasks will not be handed out until you resume them.",
+            tasks["open"],
+        )
+        % {"n": tasks["open"]},
+        ngettext(
+            "%(n)d judgement is waiting to be handed out.",
+            "%(n)d judgements are waiting to be handed out.",
+            slots["open"],
+        )
+        % {"n": slots["open"]},
+        ngettext(
+            "%(n)d is in progress and may still be finished.",
+            "%(n)d are in progress and may still be finished.",
+            slots["leased"],
+        )
+        % {"n": slots["leased"]},
     ]
     return confirm(request, found, _("Pause “%(title)s”?") % {"title": found.title}, facts, _("Pause"))
 
@@ -167,11 +190,19 @@ def prioritise(request: ProjectRequest, slug: str, batch: UUID) -> HttpResponse:
     form = PriorityForm(request.POST or None, initial={"priority": found.settings.get("priority", 0)})
     if request.method == "POST" and form.is_valid():
         number = services.prioritise_batch(found, priority=form.cleaned_data["priority"], by=request.user)
-        messages.success(request, _("%(n)d tasks have the new priority.") % {"n": number})
+        messages.success(
+            request,
+            ngettext("%(n)d task has the new priority.", "%(n)d tasks have the new priority.", number) % {"n": number},
+        )
         return redirect("batch", slug, batch)
     tasks = selectors.task_counts(found)
     facts = [
-        _("%(n)d tasks that are not done will move in the queue.") % {"n": tasks["open"] + tasks["paused"]},
+        ngettext(
+            "%(n)d task that is not done will move in the queue.",
+            "%(n)d tasks that are not done will move in the queue.",
+            tasks["open"] + tasks["paused"],
+        )
+        % {"n": tasks["open"] + tasks["paused"]},
         _("Higher numbers are handed out first; what is in progress stays with its labeler."),
     ]
     return confirm(request, found, _("Change the priority"), facts, _("Change it"), form=form)
@@ -191,7 +222,8 @@ def confirm(
 def resume(request: ProjectRequest, slug: str, batch: UUID) -> HttpResponse:
     """Hand out again."""
     number = services.resume_batch(selectors.one_batch(project=request.project, public_id=batch), by=request.user)
-    messages.success(request, _("%(number)s tasks are handed out again.") % {"number": number})
+    said = ngettext("%(n)d task is handed out again.", "%(n)d tasks are handed out again.", number)
+    messages.success(request, said % {"n": number})
     return redirect("batch", slug, batch)
 
 
@@ -202,28 +234,40 @@ def withdraw(request: ProjectRequest, slug: str, batch: UUID) -> HttpResponse:
     found = selectors.one_batch(project=request.project, public_id=batch)
     if request.method == "POST":
         gone = services.withdraw_batch(found, by=request.user)
-        messages.success(
-            request,
-            _("%(tasks)s tasks withdrawn, %(slots)s judgements no longer wanted.")
-            % {"tasks": gone["tasks"], "slots": gone["slots"]},
+        gone_tasks = ngettext("%(n)d task withdrawn.", "%(n)d tasks withdrawn.", gone["tasks"]) % {"n": gone["tasks"]}
+        gone_slots = ngettext(
+            "%(n)d judgement is no longer wanted.", "%(n)d judgements are no longer wanted.", gone["slots"]
         )
+        messages.success(request, f"{gone_tasks} {gone_slots % {'n': gone['slots']}}")
         return redirect("batch", slug, batch)
     slots, tasks = selectors.slot_counts([found])[found.pk], selectors.task_counts(found)
-    context = {
-        "title": _("Withdraw “%(title)s”?") % {"title": found.title},
-        "facts": [
-            _("%(paused)s tasks that are not done will be withdrawn for good.")
-            % {"paused": tasks["open"] + tasks["paused"]},
-            _("%(paused)s judgements that nobody has begun will not be asked for.")
-            % {"paused": slots["open"] + slots["paused"]},
-            _(
-                "%(leased)s people are working on one right now; their drafts are kept, and what they still send is stored as late."
-            )
-            % {"leased": slots["leased"]},
-            _("%(submitted)s submitted judgements stay as they are.") % {"submitted": slots["submitted"]},
-        ],
-        "action": _("Withdraw"),
-        "back": f"/p/{slug}/tasks/{batch}/",
-        "danger": True,
-    }
-    return render(request, "components/confirm.html", context)
+    tasks_left, unbegun = tasks["open"] + tasks["paused"], slots["open"] + slots["paused"]
+    facts = [
+        ngettext(
+            "%(n)d task that is not done will be withdrawn for good.",
+            "%(n)d tasks that are not done will be withdrawn for good.",
+            tasks_left,
+        )
+        % {"n": tasks_left},
+        ngettext(
+            "%(n)d judgement that nobody has begun will not be asked for.",
+            "%(n)d judgements that nobody has begun will not be asked for.",
+            unbegun,
+        )
+        % {"n": unbegun},
+        ngettext(
+            "%(n)d person is working on one right now; their draft is kept, and what they still send is stored as late.",
+            "%(n)d people are working on one right now; their drafts are kept, and what they still send is stored as late.",
+            slots["leased"],
+        )
+        % {"n": slots["leased"]},
+        ngettext(
+            "%(n)d submitted judgement stays as it is.",
+            "%(n)d submitted judgements stay as they are.",
+            slots["submitted"],
+        )
+        % {"n": slots["submitted"]},
+    ]
+    return confirm(
+        request, found, _("Withdraw “%(title)s”?") % {"title": found.title}, facts, _("Withdraw"), danger=True
+    )

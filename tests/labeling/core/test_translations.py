@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from babel.messages.jslexer import tokenize
 from django.template.base import Lexer, TokenType
+from django.template.defaultfilters import floatformat
 from django.utils import translation
 
 from labeling.core import translations
@@ -203,3 +204,9 @@ def test_chinese_is_what_django_reads() -> None:
     with translation.override("zh-hans"):
         assert translation.gettext("Sign in") == "登录"
     assert translation.gettext("Sign in") == "Sign in"
+
+
+@pytest.mark.parametrize("language", ["en", "zh-hans"])
+def test_figures_are_grouped_alike_in_every_language(language: str) -> None:
+    with translation.override(language):
+        assert floatformat(340000, "0g") == "340,000"

@@ -6,7 +6,9 @@ import json
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.sessions.models import Session
+from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import expect
 
@@ -118,6 +120,23 @@ def test_a_phone_says_that_it_is_offline_and_a_fresh_submission_is_taken_back(
     assert page.locator("#text").input_value() == "In the tunnel"
     assert not Demonstration.objects.exists()
     console_errors[:] = [error for error in console_errors if "INTERNET" not in error]
+
+
+def test_who_signs_in_next_on_a_shared_device_never_sees_it(open_work, project, labeler, console_errors):
+    page = open_work(project, labeler)
+    page.route("**/draft/", lambda route: route.abort())
+    page.locator("#text").fill("Private, typed offline")
+    expect(page.locator("[data-saved]")).to_have_text("Offline, kept on this device")
+    slot, other = Slot.objects.get(state="leased"), contractor_of(project)
+    Slot.objects.filter(pk=slot.pk).update(labeler=other, draft=None, draft_saved_at=None)  # it went to somebody else
+    client = Client()
+    client.force_login(other)  # the first one's session ended without a sign-out
+    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
+    page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": page.evaluate("origin")}])
+    page.reload()
+    assert page.locator("#text").input_value() == ""
+    assert "Private" in page.evaluate("JSON.stringify(localStorage)")  # and the first one has not lost it
+    console_errors[:] = [error for error in console_errors if "ERR_FAILED" not in error]
 
 
 def test_an_ended_session_loses_nothing(open_work, project, labeler, console_errors):

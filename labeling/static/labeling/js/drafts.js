@@ -3,8 +3,8 @@ import { banner, fill, form, mode, read, reload, show, signedOut, textOf } from 
 import { t } from "./words.js";
 
 // Drafts: on the server within a second, on this device until the server has them, and never one over another in silence.
-const place = `draft:${form.dataset.slot}`;
 const seconds = $("[data-active]", form);
+const place = `draft:${seconds.dataset.person}:${form.dataset.slot}`; // two people may share a device, and even a task
 const tabs = new BroadcastChannel(place);
 const tried = new Set(); // every draft this tab has sent: one whose answer was lost is no stranger's
 let base = form.dataset.savedAt || null; // when the draft was saved that this tab builds on

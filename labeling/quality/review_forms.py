@@ -8,6 +8,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from labeling.assignments import kinds
+from labeling.comparisons.models import Strength
 from labeling.core.filters import FilterForm
 from labeling.quality.control_items import MAX_AT_ONCE, MAX_JUDGEMENTS
 from labeling.quality.models import Review
@@ -76,6 +77,29 @@ class PlacesForm(forms.Form):
     def places(self) -> dict[str, str]:
         """The posted places alone."""
         return {name: value for name, value in self.cleaned_data.items() if name.startswith("place-")}
+
+
+class OrderForm(PlacesForm):
+    """A better order; where the project asks how much better the better of two is, that too."""
+
+    def __init__(self, *args: Any, responses: list[dict[str, Any]], asks_strength: bool, **kwargs: Any) -> None:
+        super().__init__(*args, responses=responses, **kwargs)
+        if asks_strength and len(responses) == 2:
+            self.fields["strength"] = forms.TypedChoiceField(
+                required=False,
+                coerce=int,
+                empty_value=None,
+                label=_("How much better is the better one?"),
+                choices=[("", _("They are tied")), *reversed(Strength.choices)],
+            )
+
+    def clean(self) -> dict[str, Any]:
+        """An order of two has a strength."""
+        said = super().clean() or self.cleaned_data
+        is_order = len(set(self.places().values())) == 2
+        if "strength" in self.fields and is_order and said.get("strength") is None:
+            self.add_error("strength", _("Say how much better the better one is."))
+        return said
 
 
 class ControlForm(PlacesForm):

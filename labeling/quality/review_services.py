@@ -9,7 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from labeling.comparisons.judgement import check_tiers
+from labeling.comparisons.judgement import check_strength, check_tiers
 from labeling.comparisons.models import RankedItem, Ranking, Rating
 from labeling.core import audit, transitions
 from labeling.core.clock import db_now
@@ -72,8 +72,11 @@ def edit_demonstration(*, review: Review, text: str, by: User) -> Review:
 
 
 @transaction.atomic
-def edit_ranking(*, review: Review, tiers: Sequence[Sequence[int]], by: User) -> Review:
-    """Put a better order in the place of a ranking, accepted at once; ratings and flags stay as they were given."""
+def edit_ranking(*, review: Review, tiers: Sequence[Sequence[int]], by: User, strength: int | None = None) -> Review:
+    """Put a better order in the place of a ranking, accepted at once; ratings and flags stay as they were given.
+
+    `strength` is how much better the better of two now is; the author's was said of another order.
+    """
     locked = lock(review, by)
     old = locked.ranking
     if old is None:
@@ -81,7 +84,7 @@ def edit_ranking(*, review: Review, tiers: Sequence[Sequence[int]], by: User) ->
     must_be_free(old)
     ranks = check_tiers(old.comparison, tiers)
     fields = copied(old, "project_id", "comparison_id", "slot_id", "guideline_id", "reason", "prompt_flags")
-    made = Ranking.objects.create(**fields, **new_revision(old, by))
+    made = Ranking.objects.create(**fields, **new_revision(old, by), strength=check_strength(strength, tiers))
     RankedItem.objects.bulk_create(RankedItem(ranking=made, completion_id=pk, rank=rank) for pk, rank in ranks.items())
     Rating.objects.bulk_create(
         Rating(ranking=made, completion_id=row.completion_id, quality=row.quality, flags=row.flags)

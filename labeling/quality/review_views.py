@@ -25,7 +25,7 @@ from labeling.projects.saved_views import filters_of, saved_views
 from labeling.quality import review_selectors as selectors
 from labeling.quality import review_services as services
 from labeling.quality.models import Review
-from labeling.quality.review_forms import NoteForm, PlacesForm, ReviewFilter, TextForm
+from labeling.quality.review_forms import NoteForm, OrderForm, ReviewFilter, TextForm
 
 page = require_http_methods(["GET", "HEAD", "POST"])
 COLUMNS = ("id", "prompt", "kind", "labeler", "submitted", "asked because", "state", "reviewer", "decided", "note")
@@ -116,11 +116,21 @@ def review_edit(request: ProjectRequest, slug: str, review: UUID) -> HttpRespons
     found = selectors.one(request.project, review)
     responses = selectors.responses(found)
     data = request.POST or None
-    form: Any = PlacesForm(data, responses=responses) if found.ranking else TextForm(data, initial=text_of(found))
+    form: Any = (
+        OrderForm(
+            data,
+            responses=responses,
+            asks_strength=request.project.asks_strength,
+            initial={"strength": found.ranking.strength},
+        )
+        if found.ranking
+        else TextForm(data, initial=text_of(found))
+    )
     if request.method == "POST" and form.is_valid():
         try:
             if found.ranking:
-                services.edit_ranking(review=found, tiers=form.tiers(), by=request.user)
+                strength = form.cleaned_data.get("strength")
+                services.edit_ranking(review=found, tiers=form.tiers(), strength=strength, by=request.user)
             else:
                 text = form.cleaned_data["text"].replace("\r\n", "\n")
                 services.edit_demonstration(review=found, text=text, by=request.user)

@@ -174,6 +174,21 @@ def test_an_edited_ranking_is_a_revision_of_the_reviewer_accepted_at_once(projec
         review_services.accept(review=waiting(project, work), by=reviewer)
 
 
+def test_an_edited_order_of_two_says_how_much_better_where_the_project_asks(client, project, reviewer):
+    Project.objects.filter(pk=project.pk).update(review_percent=100, asks_strength=True)
+    comparisons(project, 1, k=2)
+    work = rank_next(project, contractor_of(project), strength=3)
+    sample(project)
+    client.force_login(reviewer)
+    url = reverse("review-edit", args=[project.slug, waiting(project, work).public_id])
+    a, b = sorted(work.items.values_list("completion", flat=True))
+    turned = {f"place-{a}": "2", f"place-{b}": "1"}
+    refused = client.post(url, turned)
+    assert refused.status_code == 400 and "Say how much better" in refused.content.decode()
+    assert client.post(url, turned | {"strength": "1"}).status_code == 302
+    assert work.superseded_by.strength == 1
+
+
 def test_an_edited_demonstration_keeps_the_author_s_text_beneath(project, reviewer):
     Project.objects.filter(pk=project.pk).update(review_percent=100)
     work = write_next(project, contractor_of(project), "Becuase.")

@@ -18,6 +18,14 @@ from transformers import AttentionInterface, PretrainedConfig
 
 NAME = "packed_flex"
 BLOCK = 128  # rows are padded to whole blocks, so that few lengths are compiled for
+NARROWEST_HEAD = 16  # below, FlexAttention has no kernel
+
+
+def has_kernel(config: PretrainedConfig, device: torch.device) -> bool:
+    """Whether FlexAttention can be compiled for this model: on CUDA, with heads that are wide enough."""
+    settings: Any = config
+    width = getattr(config, "head_dim", None) or settings.hidden_size // settings.num_attention_heads
+    return device.type == "cuda" and width >= NARROWEST_HEAD
 
 
 def flex_mask(segment_BT: Tensor) -> BlockMask:

@@ -12,9 +12,8 @@ from training.backbone import Backbone
 from training.batches import micro_batches
 from training.chat import TokenRow
 from training.configs import ConfigError
+from training.flex import has_kernel
 from training.packing import PackedBatch, PackedRow, joined, pack_if_cheaper, pack_rows, packed_batch
-
-NARROWEST_HEAD = 16  # below, FlexAttention has no kernel
 
 
 def arrange(backbone: Backbone, rows: Sequence[TokenRow], pack: str) -> list[PackedRow]:
@@ -29,10 +28,8 @@ def arrange(backbone: Backbone, rows: Sequence[TokenRow], pack: str) -> list[Pac
 
 
 def uses_flex(backbone: Backbone) -> bool:
-    """Whether packed rows go through FlexAttention: on CUDA, where it has a kernel for this width of heads."""
-    config = backbone.model.config
-    width = getattr(config, "head_dim", None) or backbone.hidden_size // config.num_attention_heads
-    return backbone.device.type == "cuda" and width >= NARROWEST_HEAD
+    """Whether packed rows go through FlexAttention: wherever it has a kernel."""
+    return has_kernel(backbone.model.config, backbone.device)
 
 
 def learned_tokens(rows: Sequence[PackedRow]) -> int:

@@ -56,7 +56,12 @@ def demonstration_rows(
 def prompt_rows(
     records: Sequence[PromptRecord], tokenizer: PreTrainedTokenizerBase, *, system: str = "", max_tokens: int
 ) -> list[PromptRow]:
-    """Prompts with the assistant's turn opened; raises ContractError for one longer than `max_tokens`."""
+    """Prompts with the assistant's turn opened; raises ContractError for one longer than `max_tokens` or an id that occurs twice."""
+    seen: set[str] = set()
+    for at, record in enumerate(records):
+        if record.id in seen:  # answers, seeds and scores go by the id
+            raise ContractError(f"prompts row {at + 1}: the id '{record.id}' occurs twice; give each prompt its own")
+        seen.add(record.id)
     rows = [PromptRow(record.id, encode_prompt(tokenizer, record.messages, system)) for record in records]
     _check_lengths("prompts", [row.id for row in rows], [len(row.ids) for row in rows], max_tokens)
     return rows

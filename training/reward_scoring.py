@@ -17,6 +17,7 @@ from training.backbone import Backbone, Hidden
 from training.batches import ScoreBatch, completion_rows, micro_batches, packed_length, packed_rows, packing_pays
 from training.configs import ConfigError
 from training.feature_cache import FeatureCache
+from training.flex import has_kernel
 from training.records import RankingRow
 
 Answer = tuple[list[int], list[int]]  # prompt ids, answer ids
@@ -95,7 +96,7 @@ class RewardModel:
 
     def packable(self, rows: Sequence[Answer], group: list[int]) -> list[list[int]]:
         """The group as it is where one packed row is cheaper than a row for each, else its members one by one."""
-        flex = uses_flex(self.attention, self.backbone.device)
+        flex = uses_flex(self.attention, self.backbone)
         shared = self.backbone.splits and packing_pays(unranked(rows, group), self.backbone.hidden_size, flex=flex)
         return [group] if shared else [[at] for at in group]
 
@@ -155,7 +156,7 @@ def ranking_batches(
     """
     if pack == "always" and not backbone.splits:
         raise ConfigError("pack", f"{type(backbone.model).__name__} cannot take a block mask; use auto or never")
-    flex = uses_flex(attention, backbone.device)
+    flex = uses_flex(attention, backbone)
     packed = [
         at
         for at, row in enumerate(rankings)
@@ -173,8 +174,11 @@ def ranking_batches(
         yield chosen, completion_rows(pairs, backbone.pad_id, backbone.device)
 
 
-def uses_flex(attention: str, device: torch.device) -> bool:
-    """Whether packed rows go through FlexAttention: on CUDA, unless `attention` is dense. ConfigError for flex elsewhere."""
-    if attention == "flex" and device.type != "cuda":
-        raise ConfigError("packed_attention", f"FlexAttention does not train on {device.type}; use auto or dense")
-    return device.type == "cuda" and attention != "dense"
+def uses_flex(attention: str, backbone: Backbone) -> bool:
+    """Whether packed rows go through FlexAttention: where it has a kernel, unless `attention` is dense. ConfigError for flex elsewhere."""
+    there = has_kernel(backbone.model.config, backbone.device)
+    if attention == "flex" and not there:
+        raise ConfigError(
+            "packed_attention", f"FlexAttention does not train this model on {backbone.device.type}; use auto or dense"
+        )
+    return there and attention != "dense"

@@ -76,3 +76,10 @@ def test_a_margin_needs_two_completions(backbone: Backbone) -> None:
     record = RankingRecord.parse(rankings(1)[0] | {"margin": 1.0})
     with pytest.raises(ContractError, match="'margin' is for 2 completions, not 3"):
         ranking_rows([record], backbone.tokenizer, 512)
+
+
+def test_a_prompt_whose_id_occurs_twice_is_refused(backbone: Backbone) -> None:
+    records = [PromptRecord(name, [{"role": "user", "content": text}]) for name, text in ("ax", "by", "az")]
+    assert [row.id for row in prompt_rows(records[:2], backbone.tokenizer, max_tokens=50)] == ["a", "b"]
+    with pytest.raises(ContractError, match="prompts row 3: the id 'a' occurs twice; give each prompt its own"):
+        prompt_rows(records, backbone.tokenizer, max_tokens=50)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,10 @@ import torch
 from torch import Tensor
 from torch.nn.attention import flex_attention as torch_flex
 from torch.nn.functional import logsigmoid
+from transformers import LlamaConfig
 
 from tests.training.test_reward_model import gradients, relative, reward_model
+from training import language_loss
 from training.backbone import Backbone, load_backbone
 from training.batches import block_mask, completion_rows, packed_length, packed_rows, packing_pays
 from training.configs import ConfigError, RewardConfig, config_for
@@ -130,12 +134,19 @@ def test_other_masks_leave_the_models_attention_as_it_is(backbone: Backbone) -> 
     assert config._attn_implementation == "sdpa"
 
 
-def test_flex_is_chosen_on_cuda_only() -> None:
-    assert not uses_flex("auto", CPU)
-    assert uses_flex("auto", torch.device("cuda"))
-    assert not uses_flex("dense", torch.device("cuda"))
-    with pytest.raises(ConfigError, match="packed_attention: FlexAttention does not train on cpu; use auto or dense"):
-        uses_flex("flex", CPU)
+def test_flex_is_chosen_where_it_has_a_kernel(backbone: Backbone) -> None:
+    on_cuda = replace(backbone, device=torch.device("cuda"))
+    assert not uses_flex("auto", backbone)
+    assert uses_flex("auto", on_cuda) and language_loss.uses_flex(on_cuda)
+    assert not uses_flex("dense", on_cuda)
+    with pytest.raises(ConfigError, match="packed_attention: FlexAttention does not train this model on cpu"):
+        uses_flex("flex", backbone)
+    narrow = copy.copy(backbone.model)
+    narrow.config = LlamaConfig(hidden_size=32, num_attention_heads=4)
+    with_narrow_heads = replace(on_cuda, model=narrow)
+    assert not uses_flex("auto", with_narrow_heads) and not language_loss.uses_flex(with_narrow_heads)
+    with pytest.raises(ConfigError, match="does not train this model on cuda"):
+        uses_flex("flex", with_narrow_heads)
     with pytest.raises(ConfigError, match="packed_attention: does not apply when pack is 'never'"):
         config_for("reward", {"pack": "never", "packed_attention": "dense"})
 

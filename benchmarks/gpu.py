@@ -13,6 +13,7 @@ device, in turns. On CUDA it computes in bf16 by autocast where its trainer hono
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import random
 import sys
@@ -154,6 +155,29 @@ MEASURES = {
     "reward": measure_reward,
 }
 
+
+def measured_phase(
+    phase: str, folder: Path, device: torch.device, rates: Rates, options: argparse.Namespace
+) -> dict[str, Any]:
+    """The figures of one phase; where both sides do not fit on the device together, of ours alone, and says so."""
+    try:
+        return MEASURES[phase](folder, Clock(device, warmup=1), rates, options)
+    except torch.OutOfMemoryError:
+        if options.against == "nothing":
+            raise
+    give_back(device)  # not before here: until the exception is gone, it holds the models
+    print(f"{phase}: the device has no room for TRL beside ours; ours alone is measured", flush=True)
+    alone = argparse.Namespace(**vars(options) | {"against": "nothing"})
+    return MEASURES[phase](folder, Clock(device, warmup=1), rates, alone) | {"trl": "no room on the device beside ours"}
+
+
+def give_back(device: torch.device) -> None:
+    """Free what a phase has left: models in reference cycles, then the memory that torch keeps for later."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
 # What is measured unless told otherwise: enough work for a GPU, little enough for a smoke test.
 SHAPES = {
     "cuda": {"size": "1b", "batch": 64, "prompt_tokens": 128, "answer_tokens": 128, "micro_tokens": 16384},
@@ -199,10 +223,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         write_policy(folder / "policy", options.size)
         write_reward(folder / "reward", options.size)
         for phase in options.only:
-            found[phase] = MEASURES[phase](folder, Clock(device, warmup=1), rates, options)
+            found[phase] = measured_phase(phase, folder, device, rates, options)
             print(f"{phase}: {found[phase]}", flush=True)
-            if device.type == "cuda":
-                torch.cuda.empty_cache()
+            give_back(device)
     report(
         {
             **found,

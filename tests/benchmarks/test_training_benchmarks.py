@@ -107,6 +107,28 @@ def test_gpu_runs_as_a_smoke_test_on_a_cpu(capsys: pytest.CaptureFixture[str]) -
         assert found[phase]["tokens_per_second"] > 0 and found[phase]["of_bound"] > 0
 
 
+def test_gpu_measures_ours_alone_where_trl_does_not_fit_beside_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[str] = []
+
+    def measure(_folder: Path, clock: Clock, _rates: Any, options: Any) -> dict[str, Any]:
+        asked.append(options.against)
+        clock.add("ours", 1.0)
+        if len(asked) == 1 or len(asked) > 2:
+            raise torch.OutOfMemoryError("no room")
+        return {"times": len(clock.seconds["ours"])}
+
+    monkeypatch.setitem(gpu.MEASURES, "reward", measure)
+    gpu.main(["--device", "cpu", "--size", "tiny", "--prompt-tokens", "4", "--answer-tokens", "4", "--only", "reward"])
+    said = capsys.readouterr().out
+    assert asked == ["trl", "nothing"]
+    assert last_line(said)["reward"] == {"times": 1, "trl": "no room on the device beside ours"}
+    assert "reward: the device has no room for TRL beside ours" in said
+    with pytest.raises(torch.OutOfMemoryError):  # ours alone does not fit either: nothing is made up
+        gpu.main(["--device", "cpu", "--size", "tiny", "--only", "reward", "--against", "nothing"])
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_gpu_says_when_there_is_none() -> None:
     with pytest.raises(SystemExit, match="no CUDA device"):

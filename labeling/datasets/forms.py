@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from labeling.comparisons.models import Comparison
 from labeling.datasets.models import Snapshot
+from labeling.projects.models import Membership, Project
 from labeling.prompts.models import Prompt
 
 
@@ -42,9 +43,22 @@ class FreezeForm(forms.Form):
         label=_("Accepted work only"),
         help_text=_("What a reviewer has accepted. Returned work never comes in."),
     )
+    without_labelers = forms.ModelMultipleChoiceField(
+        queryset=Membership.objects.none(),
+        to_field_name="labeler_key",
+        required=False,
+        label=_("Without the work of"),
+        help_text=_("For people whose work should not be learned from, such as those on top of the quality page."),
+    )
     limit = forms.IntegerField(
         min_value=1, required=False, label=_("At most"), help_text=_("The oldest rows come first.")
     )
+
+    def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        people: Any = self.fields["without_labelers"]
+        people.queryset = Membership.objects.filter(project=project).select_related("user").order_by("user__name")
+        people.label_from_instance = lambda place: str(place.user)
 
     def rules(self) -> dict[str, Any]:
         """The rules that `datasets.services.freeze` takes."""
@@ -53,6 +67,8 @@ class FreezeForm(forms.Form):
         if said["kind"] != Snapshot.Kind.PROMPTS:
             rules |= {key: said[key] for key in ("round_number", "guideline_version") if said[key] is not None}
             rules |= {"accepted_only": True} if said["accepted_only"] else {}
+            if people := [str(place.labeler_key) for place in said["without_labelers"]]:
+                rules["without_labelers"] = people
         if said["kind"] == Snapshot.Kind.RANKINGS and said["purpose"]:
             rules["purpose"] = said["purpose"]
         return rules

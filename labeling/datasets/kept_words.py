@@ -16,6 +16,7 @@ OTHER_ROUND = kept("from another round")
 OTHER_GUIDELINE = kept("under another guideline")
 OTHER_CATEGORY = kept("in another category")
 NOT_ACTIVE = kept("quarantined or withdrawn")
+LEFT_OUT = kept("by people who are left out")
 OVER_LIMIT = kept("over the limit")
 
 NOT_WRITTEN = kept("%(problem)s. Free some space or mend the folder, then write it again.")

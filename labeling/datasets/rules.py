@@ -14,14 +14,15 @@ from labeling.comparisons.models import Comparison, Ranking
 from labeling.core.errors import BadInput
 from labeling.datasets import kept_words as causes
 from labeling.demonstrations.models import Demonstration
-from labeling.projects.models import Project
+from labeling.projects.models import Membership, Project
 from labeling.prompts.models import Prompt
 from labeling.quality.review_selectors import ACCEPTED, REGULAR, RETURNED
 
 SPLITS = tuple(Prompt.Split.values)
+OF_WORK = {"round_number", "guideline_version", "accepted_only", "without_labelers"}
 ALLOWED = {
-    "demonstrations": {"round_number", "guideline_version", "splits", "limit", "categories", "accepted_only"},
-    "rankings": {"round_number", "guideline_version", "splits", "limit", "categories", "purpose", "accepted_only"},
+    "demonstrations": {*OF_WORK, "splits", "limit", "categories"},
+    "rankings": {*OF_WORK, "splits", "limit", "categories", "purpose"},
     "prompts": {"splits", "limit", "categories"},
 }
 DEFAULT_SPLITS = {"demonstrations": ["train", "valid"], "rankings": ["train", "valid"], "prompts": ["train"]}
@@ -64,7 +65,7 @@ def check_rules(kind: str, rules: dict[str, Any]) -> dict[str, Any]:
             raise BadInput(_("Must be a whole number of at least 1."), field=key)
     if not isinstance(checked.get("accepted_only", False), bool):
         raise BadInput(_("Must be true or false."), field="accepted_only")
-    for key in ("splits", "categories"):
+    for key in ("splits", "categories", "without_labelers"):
         value = checked.get(key)
         if value is not None and (not isinstance(value, list) or not all(isinstance(item, str) for item in value)):
             raise BadInput(_("Must be a list of words."), field=key)
@@ -100,6 +101,8 @@ def candidates(*, project: Project, kind: str, rules: dict[str, Any]) -> Candida
     if kind == "rankings":
         steps.append((causes.HIDDEN, ~Q(slot__priority=HIDDEN_PRIORITY)))
         steps.append((causes.OTHER_PURPOSE, Q(comparison__purpose=rules["purpose"])))
+    if "without_labelers" in rules:
+        steps.append((causes.LEFT_OUT, ~Q(labeler__in=people_of(project, rules["without_labelers"]))))
     steps.append((causes.OTHER_SPLIT, Q(**{f"{prompt}__split__in": rules["splits"]})))
     if "round_number" in rules:
         steps.append((causes.OTHER_ROUND, Q(**{f"{task}__round_number": rules["round_number"]})))
@@ -108,6 +111,17 @@ def candidates(*, project: Project, kind: str, rules: dict[str, Any]) -> Candida
     if "categories" in rules:
         steps.append((causes.OTHER_CATEGORY, Q(**{f"{prompt}__category__in": rules["categories"]})))
     return _narrow(rows, steps, split=f"{prompt}__split", limit=rules.get("limit"))
+
+
+def people_of(project: Project, keys: list[str]) -> list[int]:
+    """The people whom snapshots call by these keys (IN-5, PRIV-2); BadInput naming the first that nobody here has."""
+    places = Membership.objects.filter(project=project)
+    known = {str(key): user for key, user in places.values_list("labeler_key", "user_id")}
+    if strange := [key for key in keys if key not in known]:
+        raise BadInput(
+            _("Nobody in this project has the labeler key %(key)s.") % {"key": strange[0]}, field="without_labelers"
+        )
+    return [known[key] for key in keys]
 
 
 def _prompts(project: Project, rules: dict[str, Any]) -> Candidates:

@@ -34,7 +34,8 @@ def snapshots(request: ProjectRequest, slug: str) -> HttpResponse:
 @member(Role.ENGINEER)
 def snapshot_new(request: ProjectRequest, slug: str) -> HttpResponse:
     """Choose rules, freeze."""
-    form = FreezeForm(request.POST or None, initial={"kind": request.GET.get("kind", Snapshot.Kind.RANKINGS)})
+    initial = {"kind": request.GET.get("kind", Snapshot.Kind.RANKINGS)}
+    form = FreezeForm(request.POST or None, project=request.project, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
             frozen = services.freeze(

@@ -46,7 +46,9 @@ def submitted_slot(task: Task, labeler: Membership) -> Slot:
 def demonstrate(project: Project, labeler: Membership) -> Callable[..., Demonstration]:
     """Write a demonstration for a new prompt (or for `prompt`)."""
 
-    def make(text: str = "An answer.", prompt: Any = None, **fields: Any) -> Demonstration:
+    def make(
+        text: str = "An answer.", prompt: Any = None, author: Membership = labeler, **fields: Any
+    ) -> Demonstration:
         prompt = prompt or PromptFactory(project=project, split=fields.pop("split", "train"))
         task = Task.objects.create(
             project=project, kind="demonstration", prompt=prompt, round_number=fields.pop("round_number", 1)
@@ -55,8 +57,8 @@ def demonstrate(project: Project, labeler: Membership) -> Callable[..., Demonstr
             project=project,
             prompt=prompt,
             task=task,
-            slot=submitted_slot(task, labeler),
-            labeler=labeler.user,
+            slot=submitted_slot(task, author),
+            labeler=author.user,
             submission=uuid.uuid4(),
             text=text,
             **fields,

@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, transaction
 from django.db.models import RestrictedError
+from django.test import Client
 
 from labeling.core.errors import BadInput, Conflict
 from labeling.core.models import Event
 from labeling.datasets import services
 from labeling.datasets.models import Snapshot, SnapshotMember
 from labeling.demonstrations.models import Demonstration
+from labeling.people.models import Role
 from labeling.projects.models import Project
-from tests.factories import PromptFactory
+from tests.factories import MembershipFactory, PromptFactory
 
 Make = Callable[..., Any]
 
@@ -89,6 +91,26 @@ def test_wrong_rules_name_the_field_and_freeze_nothing(
         services.freeze(project=project, kind=kind, rules=rules)
     assert refusal.value.field == field
     assert not Snapshot.objects.exists()
+
+
+def test_the_work_of_people_who_are_left_out_stays_outside(client: Client, project: Project, demonstrate: Make) -> None:
+    clicker = MembershipFactory(project=project)
+    kept = demonstrate("Careful.")
+    demonstrate("Careless.", author=clicker)
+    engineer = MembershipFactory(project=project, role=Role.ENGINEER)
+    client.force_login(engineer.user)
+    said = {"kind": "demonstrations", "without_labelers": [str(clicker.labeler_key)]}
+    assert client.post(f"/p/{project.slug}/snapshots/new/", said).status_code == 302
+    frozen = Snapshot.objects.get()
+    assert [member.demonstration for member in frozen.members.all()] == [kept]
+    assert frozen.excluded == {"by people who are left out": 1}
+    assert frozen.rules["without_labelers"] == [str(clicker.labeler_key)]
+    page = client.get(f"/p/{project.slug}/snapshots/{frozen.public_id}/").content.decode()
+    assert str(clicker.labeler_key) in page
+    stranger = str(MembershipFactory().labeler_key)  # of another project
+    with pytest.raises(BadInput) as refused:
+        services.freeze(project=project, kind="demonstrations", rules={"without_labelers": [stranger]})
+    assert refused.value.field == "without_labelers"
 
 
 def test_an_empty_snapshot_is_refused_and_leaves_nothing(project: Project) -> None:

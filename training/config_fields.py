@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any, Self, get_type_hints
 
@@ -81,6 +81,17 @@ class Config:
 
     def check(self) -> None:
         """Rules that span fields; raises ConfigError."""
+
+    def check_idle(self, names: Sequence[str], *, without: str = "", when: str = "") -> None:
+        """Raise ConfigError for a setting that has been changed and does nothing `without` another, or `when` one is as it is."""
+        for name in names:
+            default = type(self).__dataclass_fields__[name].default
+            if getattr(self, name) == default:
+                continue
+            if without:
+                raise ConfigError(name, f"does nothing without {without}: leave it at {default}")
+            value = getattr(self, when)
+            raise ConfigError(name, f"does nothing when {when} is {value}: leave it at {default}")
 
     def check_reads(self, inputs: Collection[str], data: Collection[str]) -> None:
         """Rules that span settings and what the spec names: `inputs` are roles, `data` record kinds; raises ConfigError."""

@@ -139,28 +139,49 @@ class PpoConfig(TrainConfig):
     )
 
     def check(self) -> None:
+        self._check_steps()
+        self._check_scores()
+        self._check_machine()
+
+    def _check_steps(self) -> None:
         if self.minibatches > self.rollout_prompts:
             raise ConfigError("minibatches", f"cannot exceed rollout_prompts ({self.rollout_prompts})")
         if self.value_model == "adapter" and self.tuning != "lora":
             raise ConfigError("value_model", "an adapter critic needs tuning 'lora'")
+        if self.value_warmup >= self.updates:
+            raise ConfigError("value_warmup", f"must be below updates ({self.updates}): the policy would never learn")
         if self.inner_kl_target and self.inner_epochs * self.minibatches == 1:
             raise ConfigError("inner_kl_target", "needs inner_epochs or minibatches above 1: one step cannot end early")
-        if self.scale_scores and self.whiten_scores:
-            raise ConfigError("scale_scores", "has no effect with whiten_scores, which sets the scale anew: use one")
-        if self.whiten_rewards and self.rollout_prompts < FEWEST_TO_WHITEN:
-            raise ConfigError("whiten_rewards", f"needs rollout_prompts of at least {FEWEST_TO_WHITEN}")
         if 0.0 < self.clip_high < self.clip:
             raise ConfigError("clip_high", f"must be at least clip ({self.clip}), or 0 for the same")
         if 0.0 < self.dual_clip <= 1.0 + max(self.clip, self.clip_high):
             raise ConfigError("dual_clip", "must exceed 1 + clip, or it would undo it; 3 is usual")
-        if self.compile and self.shard:
-            raise ConfigError("compile", "does not apply with shard, whose weights come and go: leave it off")
-        if self.compile and self.base_precision != AS_COMPUTED:
-            raise ConfigError("compile", f"does not apply when base_precision is '{self.base_precision}': leave it off")
+        if self.kl_target and not self.kl_coef:
+            raise ConfigError("kl_target", "multiplies kl_coef, and 0 stays 0: start from a kl_coef above 0")
+        if not self.kl_target:
+            self.check_idle(["kl_horizon"], without="kl_target")
+        if not self.ptx_coef:
+            self.check_idle(["ptx_rows", "ptx_tokens"], without="ptx_coef")
+
+    def _check_scores(self) -> None:
+        if self.scale_scores and self.whiten_scores:
+            raise ConfigError("scale_scores", "has no effect with whiten_scores, which sets the scale anew: use one")
+        if self.whiten_rewards and self.rollout_prompts < FEWEST_TO_WHITEN:
+            raise ConfigError("whiten_rewards", f"needs rollout_prompts of at least {FEWEST_TO_WHITEN}")
         if self.min_new_tokens > self.max_new_tokens:
             raise ConfigError("min_new_tokens", f"cannot exceed max_new_tokens ({self.max_new_tokens})")
         if self.overlong_tokens > self.max_new_tokens:
             raise ConfigError("overlong_tokens", f"cannot exceed max_new_tokens ({self.max_new_tokens})")
+        if not self.overlong_tokens:
+            self.check_idle(["overlong_penalty"], without="overlong_tokens")
+        if self.truncated not in ("override", "penalty"):
+            self.check_idle(["truncated_value"], when="truncated")
+
+    def _check_machine(self) -> None:
+        if self.compile and self.shard:
+            raise ConfigError("compile", "does not apply with shard, whose weights come and go: leave it off")
+        if self.compile and self.base_precision != AS_COMPUTED:
+            raise ConfigError("compile", f"does not apply when base_precision is '{self.base_precision}': leave it off")
 
     def check_reads(self, inputs: Collection[str], data: Collection[str]) -> None:
         if self.reward and "reward" in inputs:
@@ -174,3 +195,5 @@ class PpoConfig(TrainConfig):
             raise ConfigError("ptx_coef", "needs data.documents or data.demonstrations to learn from; or use 0")
         if mixed and not self.ptx_coef:
             raise ConfigError("ptx_coef", f"must be above 0 when {mixed[0]} is given (27.8 in InstructGPT)")
+        if "gold" not in inputs:
+            self.check_idle(["gold_window"], without="inputs.gold")

@@ -8,6 +8,15 @@ from dataclasses import dataclass
 from training.config_fields import ConfigError, TrainConfig, opt
 
 VARIANCE_PENALTY = 0.5
+OF_STEPS = (  # what only an optimiser's steps know
+    "batch_size",
+    "learning_rate",
+    "head_learning_rate",
+    "warmup_steps",
+    "schedule",
+    "weight_decay",
+    "max_grad_norm",
+)
 
 
 @dataclass(frozen=True)
@@ -96,6 +105,8 @@ class RewardConfig(TrainConfig):
             raise ConfigError(
                 "shard", "is for one training when tuning is 'full': use 1 for seeds and 0 for curve_points"
             )
+        if not self.epochs:
+            self.check_idle(OF_STEPS, when="epochs")
         if self.curve_points == 1:
             raise ConfigError("curve_points", "one point is no curve: use 0, or 2 and more")
         self._check_members()

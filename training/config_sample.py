@@ -34,6 +34,8 @@ class SampleConfig(Config):
             raise ConfigError("best_of", "must be 1 at temperature 0: all candidates would be the same")
         if self.n > 1 and self.temperature == 0.0:
             raise ConfigError("n", "must be 1 at temperature 0: all completions would be the same")
+        if self.temperature == 0.0:
+            self.check_idle(["top_p"], when="temperature")
 
     def check_reads(self, inputs: Collection[str], data: Collection[str]) -> None:
         if self.best_of > 1 and "reward" not in inputs:

@@ -18,6 +18,8 @@ SENTENCES = (
     kept("must be %(wanted)s, not %(given)s"),
     kept("there is no '%(name)s'; there are %(names)s"),
     kept("cannot exceed max_new_tokens (%(most)s)"),
+    kept("does nothing without %(other)s: leave it at %(default)s"),
+    kept("does nothing when %(other)s is %(value)s: leave it at %(default)s"),
     # of what changes weights
     kept("cannot spread a base rounded to %(precision)s: set base_precision to 'as computed'"),
     kept("%(precision)s is for tuning 'lora': only a frozen base can be rounded"),
@@ -50,7 +52,9 @@ SENTENCES = (
     # of PPO
     kept("cannot exceed rollout_prompts (%(most)s)"),
     kept("an adapter critic needs tuning 'lora'"),
+    kept("must be below updates (%(updates)s): the policy would never learn"),
     kept("needs inner_epochs or minibatches above 1: one step cannot end early"),
+    kept("multiplies kl_coef, and 0 stays 0: start from a kl_coef above 0"),
     kept("has no effect with whiten_scores, which sets the scale anew: use one"),
     kept("needs rollout_prompts of at least %(least)s"),
     kept("must be at least clip (%(clip)s), or 0 for the same"),

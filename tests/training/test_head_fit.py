@@ -123,7 +123,14 @@ def test_a_reward_run_without_epochs_leaves_the_trunk_as_it_is(tmp_path: Path, t
 
 @pytest.mark.parametrize(
     ("config", "field"),
-    [({"epochs": 0}, "head_l2"), ({"head_l2": 1.0, "centre_penalty": 0.1}, "centre_penalty")],
+    [
+        ({"epochs": 0}, "head_l2"),
+        ({"head_l2": 1.0, "centre_penalty": 0.1}, "centre_penalty"),
+        ({"epochs": 0, "head_l2": 1.0, "batch_size": 4}, "batch_size"),
+        ({"epochs": 0, "head_l2": 1.0, "learning_rate": 1e-3}, "learning_rate"),
+        ({"epochs": 0, "head_l2": 1.0, "schedule": "constant"}, "schedule"),
+        ({"epochs": 0, "head_l2": 1.0, "weight_decay": 0.1}, "weight_decay"),
+    ],
 )
 def test_settings_that_cannot_work_together_are_named(config: dict[str, Any], field: str) -> None:
     with pytest.raises(ConfigError) as refusal:

@@ -513,11 +513,14 @@ def test_kl_stop_ends_the_run_early_and_says_so(tmp_path, tiny_dir, reward_dir):
     assert metrics["updates"] < 6
 
 
-def test_value_warmup_leaves_the_policy_alone(tmp_path, tiny_dir, reward_dir):
-    folder = run_of(tmp_path / "run", tiny_dir, reward_dir, updates=2, value_warmup=2)
+def test_value_warmup_leaves_the_policy_alone_until_it_ends(tmp_path, tiny_dir, reward_dir):
+    folder = run_of(tmp_path / "run", tiny_dir, reward_dir, updates=3, value_warmup=2)
     assert run(folder) == EXIT_OK
-    assert Result.read(folder).metrics["kl_after"] == pytest.approx(0.0, abs=1e-4)
-    assert numbers(folder)[0]["value/grad_norm"] > 0
+    *trained, last = numbers(folder)
+    assert [row["objective/kl"] for row in trained] == pytest.approx([0.0] * 3, abs=1e-5)
+    assert [row["policy/grad_norm"] > 0 for row in trained] == [False, False, True]
+    assert all(row["value/grad_norm"] > 0 for row in trained)
+    assert abs(last["objective/kl"]) > 1e-4
 
 
 # ---------------------------------------------------------------- edges

@@ -242,6 +242,7 @@ def test_shots_are_earlier_turns_behind_the_system_text(tmp_path, tiny_dir):
         ({"best_of": 2}, None, "best_of: needs inputs.reward"),
         ({"best_of": 2, "temperature": 0.0, "n": 1}, None, "best_of: must be 1 at temperature 0"),
         ({"temperature": 0.0}, None, "n: must be 1 at temperature 0"),
+        ({"temperature": 0.0, "n": 1, "top_p": 0.9}, None, "top_p: does nothing when temperature is 0.0"),
         ({"shots": 1}, None, "shots: needs data.demonstrations to take them from"),
         ({"shots": 2}, [user("a"), assistant("b")], "shots: asks for 2 demonstrations; data.demonstrations has 1"),
         ({}, [user("a"), assistant("b")], "shots: must be at least 1 when data.demonstrations is given"),

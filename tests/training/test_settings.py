@@ -66,7 +66,7 @@ ADAPTER = {
     "base_precision": Change("int8", refused=find_spec("bitsandbytes") is None),
     "shard": Change(True, {"tuning": "full"}, refused=True),  # one process has nobody to share with
 }
-EXACT = {"epochs": 0, "head_l2": 0.1}
+EXACT = {"epochs": 0, "head_l2": 0.1, "batch_size": 16, "learning_rate": 1e-4}  # no steps: the last two are defaults
 CANDIDATES = {"seeds": 2, "members": 2}
 CHANGES: dict[Kind, dict[str, Change]] = {
     Kind.SFT: EVERY

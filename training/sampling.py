@@ -229,6 +229,11 @@ def check_compile(backbone: Backbone, wanted: bool) -> None:
         raise ConfigError("compile", f"records CUDA graphs and gains nothing on {backbone.device.type}: leave it off")
     if wanted and not backbone.splits:
         raise ConfigError("compile", f"{type(backbone.model).__name__} cannot be run layer by layer: leave it off")
+    turning = str(getattr(getattr(backbone.trunk, "rotary_emb", None), "rope_type", ""))
+    if wanted and ("dynamic" in turning or "longrope" in turning):  # the host looks at the positions of every step
+        raise ConfigError(
+            "compile", "rotary positions of this model follow the length, which no graph can: leave it off"
+        )
 
 
 def answer_text(backbone: Backbone, sampled: Sampled) -> str:

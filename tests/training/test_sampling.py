@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, MistralConfig, Qwen2Config, Qwen3Config
@@ -256,6 +258,16 @@ def test_recorded_steps_give_the_same_answers(backbone, monkeypatch):
 def test_compile_is_refused_where_there_are_no_cuda_graphs(backbone):
     with pytest.raises(ConfigError, match="compile: records CUDA graphs and gains nothing on cpu"):
         generate(backbone, prompts_of(backbone), LONG, seeds_of(4), compile=True)
+
+
+def test_compile_is_refused_for_rotary_positions_that_follow_the_length(backbone, monkeypatch):
+    on_cuda = replace(backbone, device=torch.device("cuda"))
+    sampling.check_compile(on_cuda, True)
+    for kind in ("dynamic", "longrope"):
+        monkeypatch.setattr(backbone.trunk.rotary_emb, "rope_type", kind)
+        with pytest.raises(ConfigError, match="compile: rotary positions of this model follow the length"):
+            sampling.check_compile(on_cuda, True)
+        sampling.check_compile(on_cuda, False)
 
 
 def test_packed_weights_compute_the_same_and_are_taken_out_again(backbone):

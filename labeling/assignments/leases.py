@@ -117,6 +117,17 @@ def check_seconds(value: object) -> int:
     return min(value, MAX_ACTIVE_SECONDS)
 
 
+def credited(value: object, *, since: datetime | None, before: int = 0) -> int:
+    """Active seconds that count: as reported, at most `before` and the wall time `since` then (browsers report, people are paid).
+
+    A day at most, and nothing else, where it is not known since when. BadInput for anything that is not a count.
+    """
+    seconds = check_seconds(value)
+    if since is None:
+        return seconds
+    return min(seconds, before + max(0, int((db_now() - since).total_seconds())))
+
+
 @transaction.atomic
 def _store_draft(
     *, slot_id: UUID, labeler: User, token: UUID, draft: dict[str, Any], active_seconds: int, base: Base | None
@@ -177,10 +188,11 @@ def was_judged_or_skipped(*, task_id: int, labeler: User) -> bool:
 
 
 def keep(*, slot: Slot, labeler: User, draft: dict[str, Any] | None) -> None:
-    """Keep a draft beside the task, over an earlier one."""
-    KeptDraft.objects.update_or_create(
-        task_id=slot.task_id, labeler=labeler, defaults={"draft": draft or {}, "slot": slot}
-    )
+    """Keep a draft beside the task, over an earlier one, and since when the person had the task."""
+    known: dict[str, Any] = {"draft": draft or {}, "slot": slot}
+    if slot.labeler_id == labeler.pk:  # else the lease is somebody else's by now
+        known["leased_at"] = slot.leased_at
+    KeptDraft.objects.update_or_create(task_id=slot.task_id, labeler=labeler, defaults=known)
 
 
 def release(slot: Slot, *, by: User | None, keep_draft: bool = True) -> Slot:

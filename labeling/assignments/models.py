@@ -168,6 +168,7 @@ class KeptDraft(models.Model):
     )
     labeler = models.ForeignKey(USER, on_delete=models.CASCADE, related_name="kept_drafts")
     draft = models.JSONField()
+    leased_at = models.DateTimeField(null=True, help_text="Since when the person had the task.")
     kept_at = models.DateTimeField(auto_now=True)
     late_at = models.DateTimeField(
         null=True, help_text="When it was submitted after all; the task is not offered again."

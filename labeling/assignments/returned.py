@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
 
 from labeling.assignments.models import Slot
 from labeling.people.models import User
@@ -20,16 +23,23 @@ class Returned:
     at: datetime
 
 
-Source = Callable[[Project, User], list[Returned]]
-_SOURCES: list[Source] = []
+@dataclass(frozen=True)
+class Source:
+    """`rows` selects what a person is asked to change, to be paged; `read` makes of one row what the page shows."""
+
+    rows: Callable[[Project, User], QuerySet[Any]]
+    read: Callable[[Any], Returned]
+    note: Callable[[Slot], str]  # what is asked for on one slot; "" when nothing is
+
+
+_REGISTERED: list[Source] = []
 
 
 def register(source: Source) -> None:
-    """Make a source known; called once, when its app loads."""
-    _SOURCES.append(source)
+    """Make it known; called once, when its app loads."""
+    _REGISTERED[:] = [source]
 
 
-def returned_work(project: Project, labeler: User) -> list[Returned]:
-    """What this person is asked to change, newest first."""
-    found = [one for source in _SOURCES for one in source(project, labeler)]
-    return sorted(found, key=lambda one: one.at, reverse=True)
+def registered() -> Source:
+    """Who knows what came back."""
+    return _REGISTERED[0]

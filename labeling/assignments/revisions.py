@@ -65,7 +65,7 @@ def discard(*, slot_id: UUID, labeler: User) -> None:
 
 
 def finish(slot: Slot, *, active_seconds: int) -> None:
-    """Close an edit: its draft goes, its time counts."""
-    slot.active_seconds = max(leases.check_seconds(active_seconds), slot.active_seconds)
+    """Close an edit: its draft goes, its time counts, the first submission's included; no more than the wall time since the claim."""
+    slot.active_seconds = max(leases.credited(active_seconds, since=slot.leased_at), slot.active_seconds)
     slot.draft = slot.draft_saved_at = None
     slot.save(update_fields=["active_seconds", "draft", "draft_saved_at"])

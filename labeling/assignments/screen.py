@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
+from django.core import signing
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
-from labeling.assignments import kinds, leases, selectors
+from labeling.assignments import kinds, leases, returned, selectors
 from labeling.assignments.models import KeptDraft, Skip, Slot
-from labeling.assignments.returned import returned_work
 from labeling.core.clock import db_now
 from labeling.core.errors import NotFound
 from labeling.people.models import User
 from labeling.projects.access import ProjectRequest
+
+OPENED = "labeling.assignments.opened"  # salt of the signed moment at which a page was opened
 
 
 def mode_of(slot: Slot, labeler: User) -> str:
@@ -28,9 +31,9 @@ def mode_of(slot: Slot, labeler: User) -> str:
     return "revising" if slot.state == Slot.State.SUBMITTED else "working"
 
 
-def what_to_change(slot: Slot, labeler: User) -> str:
+def what_to_change(slot: Slot) -> str:
     """What a reviewer wrote when this came back; empty when nobody asks for a change."""
-    return next((one.note for one in returned_work(slot.project, labeler) if one.slot.pk == slot.pk), "")
+    return returned.registered().note(slot)
 
 
 def draft_of(slot: Slot) -> dict[str, Any]:
@@ -66,6 +69,20 @@ def save_by_hand(
     return redirect("work", request.project.slug, slot.public_id)
 
 
+def opened_now(slot: Slot) -> str:
+    """This moment, signed for the slot: pages carry it, so that opening one writes nothing."""
+    return signing.dumps([str(slot.public_id), db_now().isoformat()], salt=OPENED)
+
+
+def opened_at(said: str, slot: Slot) -> datetime:
+    """When a page of the slot was opened; this moment where it does not say so, or its word is another slot's or made up."""
+    try:
+        slot_id, moment = signing.loads(said, salt=OPENED)
+    except signing.BadSignature:
+        return db_now()
+    return datetime.fromisoformat(moment) if slot_id == str(slot.public_id) else db_now()
+
+
 def send(
     request: ProjectRequest,
     slot: Slot,
@@ -75,8 +92,13 @@ def send(
     revise: Callable[..., object],
     **said: Any,
 ) -> None:
-    """Submit what was posted, or put it in the place of what was submitted before, by the kind's own services."""
+    """Submit what was posted, or put it in the place of what was submitted before, by the kind's own services.
+
+    An edit adds no more active time than has passed since its page was opened.
+    """
     if is_revising(request):
+        since = opened_at(request.POST.get("opened", ""), slot)
+        said["active_seconds"] = leases.credited(said["active_seconds"], since=since, before=slot.active_seconds)
         revise(slot_id=slot.public_id, labeler=request.user, **said)
     else:
         submit(slot_id=slot.public_id, labeler=request.user, token=token, **said)
@@ -99,12 +121,13 @@ def work_context(request: ProjectRequest, slot: Slot, *, submission: str = "") -
     return {
         "slot": slot,
         "mode": mode,
-        "asked_for": what_to_change(slot, request.user) if mode == "revising" else "",
+        "asked_for": what_to_change(slot) if mode == "revising" else "",
         "warning": warning,
         "veiled": bool(warning) and request.GET.get("show") != "1",
         "messages_of_prompt": slot.task.prompt.messages,
         "submission": submission or uuid.uuid4(),
         "active_seconds": request.POST.get("active_seconds", slot.active_seconds),
+        "opened": request.POST.get("opened") or opened_now(slot),
         "token": request.POST.get("token", slot.lease_token),
         "lease_seconds": max(0, int(left)),
         "done": selectors.done_today(**mine).total(),

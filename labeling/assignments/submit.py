@@ -69,14 +69,18 @@ def is_late(*, slot: Slot, labeler: User, token: UUID) -> bool:
 def finish(*, slot: Slot, labeler: User, token: UUID, active_seconds: int) -> tuple[bool, int]:
     """Close a locked slot for this person: whether the work came late, and the active seconds that count for it.
 
-    The task is done when no slot of it is left to judge. Late work leaves the slot alone. Raises as `is_late` does.
+    No more than the wall time since they claimed the task. The task is done when no slot of it is left to judge. Late work
+    leaves the slot alone. Raises as `is_late` does.
     """
     late = is_late(slot=slot, labeler=labeler, token=token)
-    seconds = leases.check_seconds(active_seconds)
+    kept = KeptDraft.objects.filter(task=slot.task_id, labeler=labeler)
+    is_theirs = slot.labeler_id == labeler.pk
+    since = slot.leased_at if is_theirs else kept.values_list("leased_at", flat=True).first()
+    saved = slot.active_seconds if is_theirs and not late else 0
+    seconds = leases.credited(max(leases.check_seconds(active_seconds), saved), since=since)
     if late:
-        KeptDraft.objects.filter(task=slot.task_id, labeler=labeler).update(late_at=db_now())
+        kept.update(late_at=db_now())
         return True, seconds
-    seconds = max(seconds, slot.active_seconds if slot.labeler_id == labeler.pk else 0)
     transitions.move(
         slot,
         to=Slot.State.SUBMITTED,
@@ -87,7 +91,7 @@ def finish(*, slot: Slot, labeler: User, token: UUID, active_seconds: int) -> tu
         lease_expires_at=None,
         draft=None,
     )
-    KeptDraft.objects.filter(task=slot.task_id, labeler=labeler).delete()
+    kept.delete()
     judged = {Slot.State.SUBMITTED, Slot.State.WITHDRAWN}
     left = Slot.objects.filter(task=slot.task_id).exclude(state__in=judged).exists()
     if not left and slot.task.state in {Task.State.OPEN, Task.State.PAUSED}:

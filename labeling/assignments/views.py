@@ -12,10 +12,22 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from labeling.assignments import claim, forms, kinds, qualifying, recall, revisions, screen, selectors, skip, start
+from labeling.assignments import (
+    claim,
+    forms,
+    kinds,
+    qualifying,
+    recall,
+    returned,
+    revisions,
+    screen,
+    selectors,
+    skip,
+    start,
+)
 from labeling.assignments.models import Slot
-from labeling.assignments.returned import returned_work
 from labeling.core.errors import LoopError, NotAllowed, NotFound
+from labeling.core.pagination import paginate
 from labeling.people.models import Role
 from labeling.projects import selectors as projects
 from labeling.projects import services
@@ -23,7 +35,7 @@ from labeling.projects.access import ProjectRequest, member
 from labeling.projects.models import Membership
 
 RECENT = 5
-KEPT = 20
+LISTED = 20  # returned pieces, and kept drafts, on one page
 
 
 @require_safe
@@ -37,6 +49,8 @@ def queue(request: ProjectRequest, slug: str) -> HttpResponse:
     is_contractor = request.membership.role == Role.CONTRACTOR
     is_active = request.membership.state == Membership.State.ACTIVE
     is_qualifying = is_contractor and request.membership.state == Membership.State.QUALIFYING
+    source = returned.registered()
+    back = paginate(request, source.rows(request.project, request.user), size=LISTED, name="returned")
     context = {
         "held": held,
         "held_kind": kinds.named(held.kind) if held else None,
@@ -47,8 +61,9 @@ def queue(request: ProjectRequest, slug: str) -> HttpResponse:
         "accepted": accepted,
         "may_work": is_contractor and is_active and accepted and not request.project.is_paused,
         "history": selectors.history(**mine)[:RECENT],
-        "kept": selectors.kept_drafts(**mine)[:KEPT],
-        "returned": returned_work(request.project, request.user),
+        "kept": paginate(request, selectors.kept_drafts(**mine), size=LISTED, by="kept_at", name="kept"),
+        "returned": back,
+        "returned_work": [source.read(row) for row in back],
         "recallable": selectors.recallable(**mine),
         "week_seconds": start.seconds_this_week(**mine),
         "steps": qualifying.steps(request.project, request.user) if is_qualifying else None,

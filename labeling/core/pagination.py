@@ -21,6 +21,7 @@ class Page(Generic[Row]):
     rows: list[Row]
     older: str
     newer: str
+    oldest_first: bool = False
 
     def __iter__(self) -> Any:
         return iter(self.rows)
@@ -29,19 +30,33 @@ class Page(Generic[Row]):
         return len(self.rows)
 
 
-def paginate(request: HttpRequest, queryset: models.QuerySet[Row], *, size: int = 50, by: str = "pk") -> Page[Row]:
-    """Page `queryset` newest first. Reads `before` and `after` from the query string; keeps all other parameters.
+def paginate(
+    request: HttpRequest,
+    queryset: models.QuerySet[Row],
+    *,
+    size: int = 50,
+    by: str = "pk",
+    name: str = "",
+    oldest_first: bool = False,
+) -> Page[Row]:
+    """Page `queryset` newest first, or `oldest_first`. Reads `before` and `after` from the query string; keeps all other parameters.
 
-    Both name the row at the edge by its primary key. `by` orders the rows where keys do not grow, such as random ones;
-    the primary key breaks ties. A cursor that names no row is passed over.
+    Both name the row at the edge by its primary key; `before` asks for older rows, `after` for newer ones. `by` orders the rows
+    where keys do not grow, such as random ones; the primary key breaks ties. A cursor that names no row is passed over.
+    A list with a `name` reads `NAME-before` and `NAME-after`, so that a page may hold several.
     """
+    prefix = f"{name}-" if name else ""
     model = queryset.model
     ascending = list(dict.fromkeys([by, "pk"]))
-    descending = [f"-{name}" for name in ascending]
+    descending = [f"-{field}" for field in ascending]
+    onward, back = (
+        ("after", "before") if oldest_first else ("before", "after")
+    )  # from the first page on, and back to it
+    sides = {"before": ("lt", descending), "after": ("gt", ascending)}
 
-    def edge(name: str) -> tuple[Any, Any] | None:
+    def edge(cursor: str) -> tuple[Any, Any] | None:
         try:
-            key = model._meta.pk.to_python(request.GET.get(name) or None)
+            key = model._meta.pk.to_python(request.GET.get(prefix + cursor) or None)
         except ValidationError:
             return None
         if key is None or by == "pk":
@@ -51,29 +66,31 @@ def paginate(request: HttpRequest, queryset: models.QuerySet[Row], *, size: int 
     def beyond(row: tuple[Any, Any], side: str) -> models.Q:
         return models.Q(**{f"{by}__{side}": row[0]}) | models.Q(**{by: row[0], f"pk__{side}": row[1]})
 
-    def link(**cursor: Any) -> str:
+    def link(cursor: str, row: Row | None) -> str:
         params = request.GET.copy()
-        for name in ("before", "after"):
-            params.pop(name, None)
-        for name, value in cursor.items():
-            params[name] = str(value)
+        for other in ("before", "after"):
+            params.pop(prefix + other, None)
+        if row is None:
+            return ""
+        params[prefix + cursor] = str(row.pk)
         return "?" + params.urlencode()
 
-    if (after := edge("after")) is not None:
-        rows = list(queryset.filter(beyond(after, "gt")).order_by(*ascending)[: size + 1])
-        more_new, rows = len(rows) > size, rows[:size][::-1]
-        more_old = bool(rows)
+    def taken(cursor: str, start: tuple[Any, Any] | None) -> tuple[list[Row], bool]:
+        side, order = sides[cursor]
+        found = queryset if start is None else queryset.filter(beyond(start, side))
+        rows = list(found.order_by(*order)[: size + 1])
+        return rows[:size], len(rows) > size
+
+    if (start := edge(back)) is not None:
+        rows, more_back = taken(back, start)
+        rows, more_on = rows[::-1], bool(rows)
     else:
-        before = edge("before")
-        older = queryset if before is None else queryset.filter(beyond(before, "lt"))
-        rows = list(older.order_by(*descending)[: size + 1])
-        more_old, rows = len(rows) > size, rows[:size]
-        more_new = before is not None
-    return Page(
-        rows,
-        link(before=rows[-1].pk) if rows and more_old else "",
-        link(after=rows[0].pk) if rows and more_new else "",
-    )
+        start = edge(onward)
+        rows, more_on = taken(onward, start)
+        more_back = start is not None
+    on = link(onward, rows[-1] if rows and more_on else None)
+    to_first = link(back, rows[0] if rows and more_back else None)
+    return Page(rows, to_first, on, True) if oldest_first else Page(rows, on, to_first)
 
 
 def chunks_of(queryset: models.QuerySet[Row]) -> Iterator[list[Row]]:

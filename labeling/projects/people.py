@@ -41,7 +41,9 @@ def people(request: ProjectRequest, slug: str) -> HttpResponse:
         "filters": filters_of(request.GET.urlencode()),
         "saved": saved_views(request.project, request.user, "people"),
         "page": paginate(request, selectors.members(request.project, **wanted)),
-        "invitations": invitations.usable(request.project).select_related("invited_by")[:100],
+        "invitations": paginate(
+            request, invitations.usable(request.project).select_related("invited_by"), name="invitations"
+        ),
     }
     return render(request, "projects/people.html", context)
 

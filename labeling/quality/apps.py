@@ -11,5 +11,9 @@ class QualityConfig(AppConfig):
         from labeling.quality import own_work, review_selectors, screening_results, screening_work
 
         qualifying.register(qualifying.Screening(claim=screening_work.claim_next, steps=screening_results.steps))
-        returned.register(review_selectors.returned_to)
+        returned.register(
+            returned.Source(
+                rows=review_selectors.returned_to, read=review_selectors.read_returned, note=review_selectors.note_on
+            )
+        )
         start.register(own_work.agreement_by_week)

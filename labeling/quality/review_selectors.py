@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext as _
 
+from labeling.assignments.models import Slot
 from labeling.assignments.returned import Returned
 from labeling.comparisons import selectors as comparisons
 from labeling.comparisons.models import Ranking
@@ -24,6 +25,7 @@ NEWEST = ~Exists(Ranking.objects.filter(supersedes=OuterRef("ranking"))) & ~Exis
 )  # anti-joins, whose number of rows the planner guesses well
 
 
+ON_A_SLOT = Q(ranking__slot__isnull=False) | Q(demonstration__slot__isnull=False)
 RETURNED = Q(review__state=Review.State.RETURNED)
 ACCEPTED = Q(review__state=Review.State.ACCEPTED)
 REGULAR = Q(~Exists(ScreeningPiece.objects.filter(slot=OuterRef("slot"))))  # not done to qualify
@@ -70,15 +72,23 @@ def next_waiting(project: Project, review: Review, reviewer: User) -> Review | N
     return rows.filter(pk__lt=review.pk).first() or rows.first()
 
 
-def returned_to(project: Project, labeler: User) -> list[Returned]:
-    """Work of this person that was returned and has no newer revision yet."""
-    rows = Review.objects.filter(NEWEST, project=project, labeler=labeler, state=Review.State.RETURNED)
-    rows = rows.select_related("ranking__slot__task__prompt", "demonstration__slot__task__prompt")
-    return [
-        Returned(row.work.slot, row.note, row.decided_at)
-        for row in rows.order_by("-pk")[:100]
-        if row.work.slot is not None and row.decided_at is not None
-    ]
+def returned_to(project: Project, labeler: User) -> QuerySet[Review]:
+    """Reviews of this person's work that was returned and has no newer revision yet."""
+    rows = Review.objects.filter(NEWEST, ON_A_SLOT, project=project, labeler=labeler, state=Review.State.RETURNED)
+    return rows.select_related("ranking__slot__task__prompt", "demonstration__slot__task__prompt").order_by("-pk")
+
+
+def read_returned(row: Review) -> Returned:
+    """A row of `returned_to` as its author reads it."""
+    assert row.work.slot is not None and row.decided_at is not None, "returned_to and the database see to both"
+    return Returned(row.work.slot, row.note, row.decided_at)
+
+
+def note_on(slot: Slot) -> str:
+    """What a reviewer asks of the newest revision on a slot; "" when it was not returned."""
+    rows = Review.objects.filter(NEWEST, Q(ranking__slot=slot) | Q(demonstration__slot=slot))
+    row = rows.filter(labeler=slot.labeler, state=Review.State.RETURNED).order_by("-pk").first()
+    return row.note if row else ""
 
 
 def responses(review: Review) -> list[dict[str, Any]]:

@@ -21,8 +21,6 @@ from labeling.prompts.models import Prompt
 from labeling.quality.control_items import accuracy, asks_harm
 from labeling.quality.screening_models import Qualification, ScreeningItem, ScreeningPiece, ScreeningRule
 
-MOST = 200  # people on one page
-
 
 @dataclass(frozen=True)
 class Result:
@@ -100,7 +98,7 @@ def result_of(place: Membership) -> Result:
 
 
 def results_of(project: Project, places: Sequence[Membership]) -> dict[int, Result]:
-    """The figures of people of one project by membership, in as many queries for two hundred as for one."""
+    """The figures of people of one project by membership, in as many queries for many as for one."""
     rule, asked = rule_of(project), list(items(project))
     people, tasks = [place.user_id for place in places], [item.task_id for item in asked]
     qualified = {row.membership_id: row for row in Qualification.objects.filter(membership__in=places)}
@@ -194,12 +192,16 @@ def steps(project: Project, labeler: User) -> Steps:
     return Steps(seen + result.answered, result.asked + bool(result.rule.question), seen < result.asked, asks)
 
 
-def people(project: Project) -> list[tuple[Membership, Result]]:
-    """Everybody who is being screened, the longest waiting first."""
+def people(project: Project) -> QuerySet[Membership]:
+    """Everybody who is being screened; the longest waiting have the smallest keys."""
     places = Membership.objects.filter(project=project, state=Membership.State.QUALIFYING, role=Role.CONTRACTOR)
-    longest = list(places.select_related("user").order_by("created_at")[:MOST])
-    found = results_of(project, longest)
-    return [(place, found[place.pk]) for place in longest]
+    return places.select_related("user").order_by("pk")
+
+
+def with_results(project: Project, places: Sequence[Membership]) -> list[tuple[Membership, Result]]:
+    """These people with their figures."""
+    found = results_of(project, places)
+    return [(place, found[place.pk]) for place in places]
 
 
 def decided(project: Project) -> QuerySet[Qualification]:

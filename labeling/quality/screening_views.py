@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labeling.core.errors import BadInput, Conflict, NotFound
+from labeling.core.pagination import paginate
 from labeling.people.models import Role
 from labeling.projects.access import ProjectRequest, member
 from labeling.projects.models import Membership
@@ -25,6 +26,7 @@ from labeling.quality.screening_work import answer_question
 
 page = require_http_methods(["GET", "HEAD", "POST"])
 FOUND = 20
+PEOPLE = 50
 
 
 @member(Role.CONTRACTOR)
@@ -61,11 +63,13 @@ def screening(request: ProjectRequest, slug: str) -> HttpResponse:
             else:
                 messages.success(request, _("Saved."))
                 return redirect("screening", slug)
+    waiting = paginate(request, results.people(request.project), size=PEOPLE, oldest_first=True)
     context = {
         "form": form,
         "is_admin": is_admin,
         "items": results.items(request.project),
-        "people": results.people(request.project),
+        "page": waiting,
+        "people": results.with_results(request.project, waiting.rows),
         "decided": results.decided(request.project)[:FOUND],
     }
     return render(request, "quality/screening.html", context, status=400 if form.errors else 200)

@@ -8,6 +8,9 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
+
+from django.db.models import F
 
 from labeling.assignments import claim, skip
 from labeling.assignments.models import Skip, Slot
@@ -83,7 +86,7 @@ class SimulatedLabeler:
             token=token,
             submission=uuid.uuid4(),
             text=answer,
-            active_seconds=self.active_seconds(),
+            active_seconds=self.active_seconds(slot),
         )
 
     def rank(self, slot: Slot) -> None:
@@ -97,14 +100,19 @@ class SimulatedLabeler:
             submission=uuid.uuid4(),
             tiers=self.tiers(likings),
             ratings={pk: {"quality": quality(liking)} for pk, liking in likings.items()},
-            active_seconds=self.active_seconds(),
+            active_seconds=self.active_seconds(slot),
         )
 
-    def active_seconds(self) -> int:
-        """The time to report: drawn around the labeler's median, or measured where they have none."""
-        if self.temperament.seconds:
-            return round(self.temperament.seconds * math.exp(self.generator.gauss(0.0, 0.4)))
-        return round(time.monotonic() - self.began)
+    def active_seconds(self, slot: Slot) -> int:
+        """The time to report: drawn around the labeler's median, or measured where they have none.
+
+        A drawn time counts as passed: the lease is made to have begun that much earlier, since no more than its length counts.
+        """
+        if not self.temperament.seconds:
+            return round(time.monotonic() - self.began)
+        drawn = round(self.temperament.seconds * math.exp(self.generator.gauss(0.0, 0.4)))
+        Slot.objects.filter(pk=slot.pk).update(leased_at=F("leased_at") - timedelta(seconds=drawn))
+        return drawn
 
     def likings(self, prompt: str, rows: Sequence[Completion]) -> dict[int, float]:
         """How much this labeler likes each completion just now, in the order shown: noise, carelessness and pulls included."""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
+from labeling.assignments.models import Slot
+from labeling.core.clock import db_now
 from labeling.demonstrations import services as demonstrations
 from labeling.people.models import User
 from labeling.projects.models import Project
@@ -20,6 +24,12 @@ def project(db: None) -> Project:
 def labeler(project: Project) -> User:
     """A contractor who may work."""
     return contractor_of(project)
+
+
+def had_for(slot: Slot, **length: float) -> Slot:
+    """The slot, claimed that long ago."""
+    Slot.objects.filter(pk=slot.pk).update(leased_at=db_now() - timedelta(**length))
+    return slot
 
 
 def open_tasks(project: Project, n: int, **settings: object):

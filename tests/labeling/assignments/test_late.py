@@ -13,7 +13,7 @@ from labeling.assignments.models import KeptDraft, Slot
 from labeling.core.errors import DraftChanged
 from labeling.demonstrations.models import Demonstration
 from tests.factories import contractor_of
-from tests.labeling.assignments.conftest import open_tasks
+from tests.labeling.assignments.conftest import had_for, open_tasks
 
 pytestmark = pytest.mark.django_db
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def slot(project, labeler) -> Slot:
     open_tasks(project, 1)
-    return claim.claim_slot(project=project, labeler=labeler)
+    return had_for(claim.claim_slot(project=project, labeler=labeler), days=2)
 
 
 def save(slot, labeler, text, **changes):
@@ -93,3 +93,16 @@ def test_work_that_nobody_took_meanwhile_is_in_time(client, project, slot, label
     client.post(page.request["PATH_INFO"], {**hidden, "text": "Mine, done", "check": ["0", "1", "2", "3"]})
     assert (Demonstration.objects.get().late, Slot.objects.get().state) == (False, "submitted")
     assert not KeptDraft.objects.exists()
+
+
+def test_drafts_that_went_back_are_all_listed_by_page(client, project, labeler):
+    open_tasks(project, 23)
+    for n, slot in enumerate(Slot.objects.order_by("pk")):
+        KeptDraft.objects.create(task=slot.task, slot=slot, labeler=labeler, draft={"text": f"Draft {n}"})
+    KeptDraft.objects.filter(draft={"text": "Draft 22"}).update(late_at=timezone.now())
+    client.force_login(labeler)
+    address = reverse("queue", args=[project.slug])
+    first = client.get(address).context["kept"]
+    rest = client.get(address + first.older).context["kept"]
+    assert [draft.draft["text"] for draft in first] == [f"Draft {n}" for n in range(21, 1, -1)]
+    assert [draft.draft["text"] for draft in rest] == ["Draft 1", "Draft 0"]

@@ -18,7 +18,7 @@ from labeling.datasets.render import records
 from labeling.demonstrations.models import Demonstration
 from labeling.demonstrations.services import revise_demonstration, submit_demonstration
 from tests.factories import UserFactory, contractor_of
-from tests.labeling.assignments.conftest import open_tasks
+from tests.labeling.assignments.conftest import had_for, open_tasks
 
 pytestmark = pytest.mark.django_db
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def made(project, labeler) -> Demonstration:
     open_tasks(project, 1)
-    slot = claim.claim_slot(project=project, labeler=labeler)
+    slot = had_for(claim.claim_slot(project=project, labeler=labeler), minutes=10)
     said = {"slot_id": slot.public_id, "labeler": labeler, "token": slot.lease_token, "submission": uuid.uuid4()}
     return submit_demonstration(**said, text="First.", active_seconds=30)
 
@@ -112,7 +112,9 @@ def address(client, labeler, made):
 
 def hidden(client, address) -> dict[str, str]:
     context = client.get(address).context
-    return {name: str(context[name]) for name in ("token", "submission", "active_seconds")} | {"revising": "1"}
+    return {name: str(context[name]) for name in ("token", "submission", "active_seconds", "opened")} | {
+        "revising": "1"
+    }
 
 
 def test_submitted_work_opens_with_its_text_and_is_changed(client, address, made):

@@ -13,6 +13,7 @@ from labeling.comparisons.services import create_comparisons
 from labeling.people.models import User
 from labeling.projects.models import Project
 from tests.factories import ProjectFactory, PromptFactory, completions_of, contractor_of
+from tests.labeling.assignments.conftest import had_for
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def four(project: Project) -> list[Completion]:
 def said(project: Project, labeler: User, four: list[Completion]) -> dict[str, Any]:
     """What a good ranking of the four says: first > fourth > second = third."""
     create_comparisons(project=project, groups=[four], by=None, overlap=1)
-    slot = claim.claim_slot(project=project, labeler=labeler)
+    slot = had_for(claim.claim_slot(project=project, labeler=labeler), minutes=5)
     a, b, c, d = (row.pk for row in four)
     return {
         "slot_id": slot.public_id,

@@ -15,6 +15,7 @@ from labeling.demonstrations.checks import DEFAULT, checks_of, without_checks
 from labeling.demonstrations.models import Demonstration
 from labeling.demonstrations.services import create_demonstration_tasks, revise_demonstration, submit_demonstration
 from tests.factories import ProjectFactory, PromptFactory, contractor_of
+from tests.labeling.assignments.conftest import had_for
 
 pytestmark = pytest.mark.django_db
 
@@ -34,7 +35,7 @@ def said(project, labeler):
     """What a good submission says."""
     prompts = [PromptFactory(project=project) for _ in range(2)]
     create_demonstration_tasks(project=project, prompts=prompts, by=None)
-    slot = claim.claim_slot(project=project, labeler=labeler)
+    slot = had_for(claim.claim_slot(project=project, labeler=labeler), minutes=5)
     same = {"slot_id": slot.public_id, "labeler": labeler, "token": slot.lease_token}
     return {**same, "submission": uuid.uuid4(), "text": "An answer.", "active_seconds": 31}
 

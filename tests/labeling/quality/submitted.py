@@ -18,6 +18,7 @@ from labeling.quality import screening_decisions as screening
 from labeling.quality.control_items import make_control
 from labeling.quality.review_sampling import sample_reviews
 from tests.factories import PromptFactory, completions_of
+from tests.labeling.assignments.conftest import had_for
 
 NOW = timedelta(0)
 
@@ -33,6 +34,7 @@ def rank_next(project: Project, labeler: User, places: Sequence[int] | None = No
     """Claim a comparison and rank it: `places` for its completions in the order they were made (given: 1, 2, 3 …)."""
     slot = claim.claim_slot(project=project, labeler=labeler, kinds=["comparison"])
     assert slot is not None
+    had_for(slot, minutes=5)
     ids = sorted(slot.task.comparison.completions.values_list("pk", flat=True))
     given = list(places or range(1, len(ids) + 1))
     tiers = [[pk for pk, at in zip(ids, given, strict=True) if at == place] for place in sorted(set(given))]

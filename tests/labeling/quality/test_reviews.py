@@ -7,7 +7,7 @@ import uuid
 import pytest
 from django.urls import reverse
 
-from labeling.assignments.returned import returned_work
+from labeling.assignments import returned
 from labeling.comparisons.models import Ranking
 from labeling.core.errors import BadInput, Conflict, NotAllowed
 from labeling.core.models import Event
@@ -41,6 +41,12 @@ def reasons(project: Project) -> list[str]:
 def waiting(project: Project, work) -> Review:
     """The review of this work."""
     return Review.objects.get(**{"ranking" if isinstance(work, Ranking) else "demonstration": work})
+
+
+def came_back(project: Project, labeler: User) -> list[returned.Returned]:
+    """What this person is asked to change."""
+    source = returned.registered()
+    return [source.read(row) for row in source.rows(project, labeler)]
 
 
 # ---- rules
@@ -135,12 +141,12 @@ def test_accepting_and_returning_with_a_note(project, reviewer):
     with pytest.raises(BadInput):
         review_services.return_work(review=review, note="  ", by=reviewer)
     review_services.return_work(review=review, note="Say why.", by=reviewer)
-    (back,) = returned_work(project, labeler)
+    (back,) = came_back(project, labeler)
     assert (back.slot, back.note) == (work.slot, "Say why.")
     review.refresh_from_db()
     assert (review.state, review.reviewer) == ("returned", reviewer)
     review_services.accept(review=review, by=reviewer)
-    assert returned_work(project, labeler) == []
+    assert came_back(project, labeler) == []
     assert Event.objects.filter(object_type="quality.review", verb="moved").count() == 2
 
 
@@ -206,7 +212,7 @@ def test_a_new_revision_of_returned_work_comes_back_to_the_queue(project, review
     sample(project)
     review_services.return_work(review=waiting(project, work), note="Longer.", by=reviewer)
     again = revise(work)
-    assert returned_work(project, labeler) == []
+    assert came_back(project, labeler) == []
     assert sample(project) == 1
     assert waiting(project, again).reason == "revised"
     assert [one.pk for one in review_selectors.queue(project)] == [waiting(project, again).pk]
@@ -308,3 +314,20 @@ def test_deciding_opens_the_next_one_that_waits(client, project, reviewer):
     answer = client.post(reverse("review-return", args=[project.slug, older.public_id]), {"note": "Why?"})
     assert answer.url == reverse("reviews", args=[project.slug])
     assert waiting(project, first).note == "Why?"
+
+
+def test_returned_work_is_all_listed_by_page_with_what_is_asked_for(client, project, reviewer):
+    Project.objects.filter(pk=project.pk).update(review_percent=100)
+    labeler = contractor_of(project)
+    made = [write_next(project, labeler) for _ in range(22)]
+    sample(project)
+    for n, work in enumerate(made):
+        review_services.return_work(review=waiting(project, work), note=f"Mend {n}.", by=reviewer)
+    client.force_login(labeler)
+    address = reverse("queue", args=[project.slug])
+    first = client.get(address)
+    assert [one.note for one in first.context["returned_work"]] == [f"Mend {n}." for n in range(21, 1, -1)]
+    rest = client.get(address + first.context["returned"].older)
+    assert [one.note for one in rest.context["returned_work"]] == ["Mend 1.", "Mend 0."]
+    screen = client.get(reverse("work", args=[project.slug, made[0].slot.public_id]))
+    assert screen.context["asked_for"] == "Mend 0.", "also beyond the first page"

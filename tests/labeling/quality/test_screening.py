@@ -323,7 +323,7 @@ def test_the_list_of_people_asks_as_often_for_many_as_for_one(world) -> None:
             place = newcomer(world)
             hand_in(world, place, (1, 3, 2))
         with CaptureQueriesContext(connection) as queries:
-            rows = results.people(world.project)
+            rows = results.with_results(world.project, list(results.people(world.project)))
         asked.append(len(queries))
         assert [(result.done, result.pairs, round(result.percent or 0)) for _, result in rows] == [
             (2, 3, 67)

@@ -143,7 +143,9 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
             "warned_categories": _(
                 "Prompt categories, with commas between them. Their tasks begin blurred, behind a warning."
             ),
-            "leak_names": _("One a line, besides the common ones. Completions with one are held back and listed."),
+            "leak_names": _(
+                "One a line, besides the common ones and the names of the project's checkpoints. Completions with one are held back and listed."
+            ),
             "valid_percent": _("Fixed once prompts are imported."),
             "test_percent": _("Never trained on. Fixed once prompts are imported."),
             "prompts_per_owner": _("More are left out at import and counted."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -11,7 +12,7 @@ from django.urls import reverse
 
 from labeling.comparisons import held_back, selectors
 from labeling.comparisons.leak_views import marked
-from labeling.comparisons.leaks import leak_in
+from labeling.comparisons.leaks import is_telling, leak_in
 from labeling.comparisons.models import Completion, HeldBack
 from labeling.comparisons.services import create_comparisons, store_completions
 from labeling.core.errors import BadInput
@@ -115,3 +116,40 @@ def test_comparisons_can_be_made_of_one_sampler_setting(project: Project) -> Non
     choice = {"project": project, "checkpoints": [rows[0].checkpoint], "prompts": [rows[0].prompt], "k": 2}
     (found,) = selectors.completion_groups(**choice, samplers=offered[:1])
     assert [row.pk for row in found] == [row.pk for row in cool]
+
+
+@pytest.mark.parametrize("name", ["sft-1", "ppo-3 (2)", "kestrel", "HelperBot", "reward-kestrel", "SmolTalk-360M"])
+def test_a_checkpoint_s_name_gives_it_away(name: str) -> None:
+    assert is_telling(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["base", "Policy", "reward model", "the-best-answer", "final_test", "sft", "p-1", "2024", "1.50"]
+)
+def test_short_names_numbers_and_common_words_do_not(name: str) -> None:
+    assert not is_telling(name)
+
+
+def test_completions_that_name_a_checkpoint_of_the_project_are_held_back(project: Project) -> None:
+    for name in ("Kestrel", "sft-1", "sft-1-long", "reward", "p-1"):
+        CheckpointFactory(project=project, name=name)
+    CheckpointFactory(name="sparrow-9")  # another project's
+    texts = {
+        "I am KESTREL.": "KESTREL",
+        "Trained as sft-1-long.": "sft-1-long",
+        "It was SFT-1, then.": "SFT-1",
+        "Kestrels are birds; sft-10 and xsft-1 are none.": "",
+        "The reward of p-1 and sparrow-9.": "",
+    }
+    rows = group(project, *texts)
+    found = held_back.leaking(project, rows)
+    assert [found.get(row.pk, "") for row in rows] == list(texts.values())
+    asked = PromptFactory(project=project, messages=[{"role": "user", "content": "What is a kestrel?"}])
+    told = CompletionFactory(prompt=asked, checkpoint=rows[0].checkpoint, text="A kestrel is a bird.")
+    assert held_back.leaking(project, [told]) == {}, "the prompt names it"
+
+
+def test_names_ask_the_database_once_however_many_completions(project: Project, django_assert_num_queries: Any) -> None:
+    rows = group(project, *["Fine."] * 20)
+    with django_assert_num_queries(2):
+        held_back.leaking(project, rows)

@@ -8,10 +8,11 @@ from django import forms
 from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
-from labeling.core.filters import FilterForm
+from labeling.core.filters import Choices, FilterForm
 from labeling.people.models import Role
 from labeling.projects.flags import Flag, PromptFlag
 from labeling.projects.models import Membership, Project
+from labeling.projects.terms_forms import LanguagesField, rate_field
 
 
 class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -35,6 +36,7 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
                 "leak_names",
             ],
         ),
+        (gettext_noop("Pay"), ["currency", "living_wage"]),
         (gettext_noop("What is asked of completions and prompts"), ["flags", "prompt_flags", "warned_categories"]),
         (gettext_noop("Prompts and their split"), ["valid_percent", "test_percent", "prompts_per_owner"]),
         (
@@ -82,6 +84,8 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
             "review_controls",
             "review_flagged",
             "requires_review",
+            "currency",
+            "living_wage",
             "flags",
             "prompt_flags",
             "warned_categories",
@@ -112,6 +116,8 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
             "review_controls": _("Review controls that were failed"),
             "review_flagged": _("Review what labelers flagged as harmful or sensitive"),
             "requires_review": _("Only accepted work enters a snapshot"),
+            "currency": _("Currency"),
+            "living_wage": _("Living wage per hour"),
             "warned_categories": _("Categories with a warning"),
             "leak_names": _("More names that give a model away"),
             "valid_percent": _("Validation, percent of owners"),
@@ -140,6 +146,8 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
             "review_controls": _("When less than three quarters of the known pairs are in order."),
             "review_flagged": _("Sexual or violent content, harm, denigration, sensitive prompts."),
             "requires_review": _("Everything submitted then waits for a reviewer."),
+            "currency": _("An ISO 4217 code such as EUR; pay rates need one. Fixed once a rate is set."),
+            "living_wage": _("Pay rates under it are pointed out. Empty: nothing is compared."),
             "warned_categories": _(
                 "Prompt categories, with commas between them. Their tasks begin blurred, behind a warning."
             ),
@@ -164,6 +172,8 @@ class InviteForm(forms.Form):
 
     email = forms.EmailField(label=_("E-mail"), max_length=254)
     role = forms.ChoiceField(label=_("Role"), choices=Role.choices, initial=Role.CONTRACTOR)
+    languages = LanguagesField()
+    pay_rate = rate_field(_("In the project's currency, from the day they join. Empty: no rate."))
 
 
 class AcceptInvitationForm(forms.Form):
@@ -188,6 +198,11 @@ class MembersFilter(FilterForm):
     state = forms.ChoiceField(
         label=_("State"), required=False, choices=[("", _("Every state")), *Membership.State.choices]
     )
+    language = forms.ChoiceField(label=_("Language"), required=False)
+
+    def __init__(self, *args: Any, languages: Choices, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["language"].choices = [("", _("Every language")), *languages]  # type: ignore[attr-defined]
 
 
 class RoleForm(forms.Form):

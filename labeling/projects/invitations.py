@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Iterable
 from datetime import timedelta
+from decimal import Decimal
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -18,6 +20,8 @@ from labeling.core import audit
 from labeling.core.choices import offered
 from labeling.core.errors import BadInput, Conflict, NotAllowed, NotFound
 from labeling.people.models import Role, User
+from labeling.projects import pay
+from labeling.projects.languages import checked
 from labeling.projects.models import Invitation, Membership, Project
 
 LIFETIME = timedelta(hours=72)
@@ -32,10 +36,13 @@ def digest(secret: str) -> str:
 
 
 @transaction.atomic
-def invite(*, project: Project, email: str, role: str, by: User) -> tuple[Invitation, str]:
+def invite(
+    *, project: Project, email: str, role: str, by: User, languages: Iterable[str] = (), pay_rate: Decimal | None = None
+) -> tuple[Invitation, str]:
     """A new invitation and the secret of its link, which nobody can read again. Earlier open ones to this address end.
 
-    Raises BadInput for a bad address or role, Conflict when the person is a member already.
+    Languages and pay rate hold from the day the person joins. Raises BadInput for a bad address, role, language or rate,
+    Conflict when the person is a member already.
     """
     email = User.objects.normalize_email(email)
     try:
@@ -49,13 +56,22 @@ def invite(*, project: Project, email: str, role: str, by: User) -> tuple[Invita
         )
     if Membership.objects.filter(project=project, user__email__iexact=email).exists():
         raise Conflict(_("%(email)s is in this project already.") % {"email": email}, field="email")
+    terms = {"languages": checked(languages), "pay_rate": pay_rate}
+    pay.check_rate(project, pay_rate)
     now = timezone.now()
     usable(project).filter(email__iexact=email).update(revoked_at=now)
     secret = secrets.token_urlsafe(32)
     invitation = Invitation.objects.create(
-        project=project, email=email, role=role, digest=digest(secret), invited_by=by, expires_at=now + LIFETIME
+        project=project,
+        email=email,
+        role=role,
+        digest=digest(secret),
+        invited_by=by,
+        expires_at=now + LIFETIME,
+        **terms,
     )
-    audit.record("invited", invitation, by=by, after={"role": role})
+    rate = {} if pay_rate is None else {"pay_rate": pay.as_text(pay_rate), "currency": project.currency}
+    audit.record("invited", invitation, by=by, after={"role": role, "languages": invitation.languages, **rate})
     return invitation, secret
 
 
@@ -107,11 +123,15 @@ def accept_invitation(*, secret: str, name: str = "", password: str = "", user: 
         raise Conflict(_("You are in this project already."))
     screened = locked.role == Role.CONTRACTOR and locked.project.requires_screening
     state = Membership.State.QUALIFYING if screened else Membership.State.ACTIVE
-    place = Membership.objects.create(project=locked.project, user=known, role=locked.role, state=state)
+    place = Membership.objects.create(
+        project=locked.project, user=known, role=locked.role, state=state, languages=locked.languages
+    )
     locked.accepted_by, locked.accepted_at = known, timezone.now()
     locked.save(update_fields=["accepted_by", "accepted_at"])
     audit.record("accepted", locked, by=known)
     audit.record("joined", place, by=known, after={"role": place.role, "state": place.state})
+    if locked.pay_rate is not None:
+        pay.set_pay_rate(membership=place, rate=locked.pay_rate, by=locked.invited_by)
     return known
 
 

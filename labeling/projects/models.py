@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -13,6 +13,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from labeling.people.models import Role
+from labeling.projects.currencies import known_currency
 from labeling.projects.flags import Flag, PromptFlag, all_flags, all_prompt_flags
 
 USER = settings.AUTH_USER_MODEL
@@ -21,6 +22,26 @@ USER = settings.AUTH_USER_MODEL
 def between(low: int, high: int) -> list[MinValueValidator | MaxValueValidator]:
     """Validators of a bounded number."""
     return [MinValueValidator(low), MaxValueValidator(high)]
+
+
+def hourly_amount(help_text: str) -> models.DecimalField[Any, Any]:
+    """A column for money per hour, in the project's currency."""
+    return models.DecimalField(
+        null=True,
+        blank=True,
+        max_digits=9,
+        decimal_places=2,
+        validators=between(0, 1_000_000),
+        help_text=help_text,
+    )
+
+
+def language_codes() -> ArrayField[Any, Any]:
+    """A column for what somebody works in."""
+    codes = models.CharField(max_length=12)
+    return ArrayField(
+        codes, default=list, db_default=[], blank=True, help_text="BCP 47 codes of what the person works in."
+    )
 
 
 class Project(models.Model):
@@ -51,6 +72,15 @@ class Project(models.Model):
     )
     warned_categories = ArrayField(models.CharField(max_length=60), default=list, blank=True)
     daily_goal = models.PositiveSmallIntegerField(default=40, validators=between(1, 10_000))
+
+    currency = models.CharField(
+        max_length=3,
+        blank=True,
+        db_default="",
+        validators=[known_currency],
+        help_text="What rates and amounts are in: an ISO 4217 code.",
+    )
+    living_wage = hourly_amount("Per hour, to compare rates with.")
 
     requires_screening = models.BooleanField(default=False, help_text="New contractors qualify first.")
     leak_names = models.TextField(
@@ -102,6 +132,7 @@ class Membership(models.Model):
     role = models.CharField(max_length=12, choices=Role.choices)
     state = models.CharField(max_length=12, choices=State.choices, default=State.ACTIVE)
     labeler_key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    languages = language_codes()
     paused_reason = models.CharField(max_length=300, blank=True)
     paused_at = models.DateTimeField(null=True)
     paused_by = models.ForeignKey(USER, null=True, on_delete=models.PROTECT, related_name="+")
@@ -127,6 +158,8 @@ class Invitation(models.Model):
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="invitations")
     email = models.EmailField(max_length=254)
     role = models.CharField(max_length=12, choices=Role.choices)
+    languages = language_codes()
+    pay_rate = hourly_amount("Per hour of active time, from the day they join.")
     digest = models.CharField(max_length=64, unique=True)
     invited_by = models.ForeignKey(USER, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -140,6 +173,26 @@ class Invitation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.email} as {self.role}"
+
+
+class PayRate(models.Model):
+    """What an hour of a member's active time pays from a day on, until the next one begins."""
+
+    membership = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="pay_rates")
+    rate = hourly_amount("Per hour of active time; empty: none.")
+    since = models.DateField(help_text="The first day (UTC) it holds; until the next one.")
+    set_by = models.ForeignKey(USER, null=True, on_delete=models.PROTECT, related_name="+")
+    set_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["-since"]
+        constraints = [
+            models.UniqueConstraint(fields=["membership", "since"], name="one_pay_rate_per_day"),
+            models.CheckConstraint(condition=Q(rate=None) | Q(rate__gte=0), name="no_pay_rate_is_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.rate} from {self.since}"
 
 
 class Guideline(models.Model):

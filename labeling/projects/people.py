@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from itertools import chain
 from typing import Any
 
@@ -18,22 +19,23 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from labeling.core.errors import BadInput, Conflict
 from labeling.core.pagination import chunks_of, paginate
 from labeling.people.models import Role, User
-from labeling.projects import invitations, selectors, services
+from labeling.projects import invitations, pay, selectors, services
 from labeling.projects.access import ProjectRequest, member
 from labeling.projects.exports import exported
 from labeling.projects.forms import AcceptInvitationForm, InviteForm, MembersFilter, PauseForm, RoleForm
-from labeling.projects.models import Invitation, Membership
+from labeling.projects.languages import spoken
+from labeling.projects.models import Invitation, Membership, Project
 from labeling.projects.saved_views import filters_of, saved_views
 
 page = require_http_methods(["GET", "HEAD", "POST"])
-COLUMNS = ("name", "e-mail", "labeler key", "role", "state", "paused because", "since", "simulated", "account")
+COLUMNS = ("name", "e-mail", "labeler key", "role", "state", "paused because", "since", "simulated", "account", "languages", "pay rate", "currency")  # fmt: skip
 
 
 @member(Role.ADMIN)
 @require_safe
 def people(request: ProjectRequest, slug: str) -> HttpResponse:
     """Members, filtered and paged, and the open invitations."""
-    form = MembersFilter(request.GET or None)
+    form = MembersFilter(request.GET or None, languages=spoken(request.project))
     wanted = form.wanted()
     context = {
         "form": form,
@@ -41,6 +43,7 @@ def people(request: ProjectRequest, slug: str) -> HttpResponse:
         "filters": filters_of(request.GET.urlencode()),
         "saved": saved_views(request.project, request.user, "people"),
         "page": paginate(request, selectors.members(request.project, **wanted)),
+        "rates": rates_today(request.project),
         "invitations": paginate(
             request, invitations.usable(request.project).select_related("invited_by"), name="invitations"
         ),
@@ -52,15 +55,23 @@ def people(request: ProjectRequest, slug: str) -> HttpResponse:
 @require_POST
 def people_export(request: ProjectRequest, slug: str) -> StreamingHttpResponse:
     """The members that the filters match, as a CSV file, in the order in which they joined."""
-    return exported(request, "people", lines(selectors.members(request.project, **MembersFilter(request.GET).meant())))
+    form = MembersFilter(request.GET, languages=spoken(request.project))
+    rows = selectors.members(request.project, **form.meant())
+    return exported(request, "people", lines(rows, rates_today(request.project), request.project.currency))
 
 
-def lines(places: QuerySet[Membership]) -> Iterator[tuple[object, ...]]:
-    """The header, then one row a person."""
+def rates_today(project: Project) -> dict[int, Decimal]:
+    """What an hour pays today, by membership; nobody without a rate."""
+    found = ((place, rates.on(pay.today())) for place, rates in pay.rates_of(project).items())
+    return {place: rate for place, rate in found if rate is not None}
+
+
+def lines(places: QuerySet[Membership], rates: dict[int, Decimal], currency: str) -> Iterator[tuple[object, ...]]:
+    """The header, then one row a person; the currency only beside a rate."""
     yield COLUMNS
     for place in chain.from_iterable(chunks_of(places)):
-        user = place.user
-        yield (user.name, user.email, str(place.labeler_key), place.role, place.state, place.paused_reason, place.created_at.isoformat(), "yes" if user.is_simulated else "no", "open" if user.is_active else "closed")  # fmt: skip
+        user, rate = place.user, rates.get(place.pk)
+        yield (user.name, user.email, str(place.labeler_key), place.role, place.state, place.paused_reason, place.created_at.isoformat(), "yes" if user.is_simulated else "no", "open" if user.is_active else "closed", " ".join(place.languages), rate, currency if rate is not None else "")  # fmt: skip
 
 
 @member(Role.ADMIN)

@@ -8,6 +8,7 @@ from django.db.models import Count, Q, QuerySet
 from django.urls import reverse
 
 from labeling.people.models import Role, User
+from labeling.projects.languages import spoken
 from labeling.projects.models import Acceptance, Guideline, Membership, Project
 
 
@@ -51,8 +52,10 @@ def places_of(user: User) -> list[Place]:
     ]
 
 
-def members(project: Project, *, role: str = "", state: str = "", text: str = "") -> QuerySet[Membership]:
-    """The people of a project; `text` is looked for in names and addresses."""
+def members(
+    project: Project, *, role: str = "", state: str = "", text: str = "", language: str = ""
+) -> QuerySet[Membership]:
+    """The people of a project; `text` is looked for in names and addresses. A `language` without a region finds them all."""
     rows = Membership.objects.filter(project=project).select_related("user")
     if role:
         rows = rows.filter(role=role)
@@ -60,6 +63,9 @@ def members(project: Project, *, role: str = "", state: str = "", text: str = ""
         rows = rows.filter(state=state)
     if text:
         rows = rows.filter(Q(user__name__icontains=text) | Q(user__email__icontains=text))
+    if language:
+        meant = [code for code, _name in spoken(project) if f"{code}-".startswith(f"{language}-")]
+        rows = rows.filter(languages__overlap=meant)
     return rows
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from decimal import Decimal
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -15,8 +16,9 @@ from labeling.core import audit, transitions
 from labeling.core.choices import offered
 from labeling.core.errors import BadInput, Conflict, NotAllowed, WrongState
 from labeling.people.models import Role, User
-from labeling.projects import selectors
+from labeling.projects import pay, selectors
 from labeling.projects.invitations import accept_invitation, invite, revoke_invitation
+from labeling.projects.languages import set_languages
 from labeling.projects.models import Acceptance, Guideline, Membership, Project
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "resume_member",
     "revoke_invitation",
     "save_guideline_draft",
+    "set_languages",
     "set_paused",
     "update_project",
 ]
@@ -61,6 +64,11 @@ def check(row: Project) -> None:
         )
 
 
+def in_log(value: Any) -> Any:
+    """A setting as the audit log keeps it."""
+    return str(value) if isinstance(value, Decimal) else value
+
+
 def free_slug(name: str) -> str:
     """A short address for the project that nobody has yet."""
     base = slugify(name)[:50] or "project"
@@ -79,6 +87,7 @@ def create_project(*, name: str, by: User, **settings: Any) -> Project:
     settings.setdefault("slug", free_slug(name))
     project = Project(name=name, created_by=by, **settings)
     check(project)
+    pay.check_currency(project, before=project.currency)
     project.save()
     Membership.objects.create(project=project, user=by, role=Role.ADMIN)
     audit.record("created", project, by=by, after={"name": name, "seed": project.seed})
@@ -100,12 +109,15 @@ def update_project(*, project: Project, by: User, **settings: Any) -> Project:
             % {"fixed": fixed[0]},
             field=fixed[0],
         )
+    currency = project.currency
     for name in before:
         setattr(project, name, settings[name])
     check(project)
+    pay.check_currency(project, before=currency)
     if before:
         project.save(update_fields=list(before))
-        audit.record("changed", project, by=by, before=before, after={name: settings[name] for name in before})
+        told = [{name: in_log(said[name]) for name in before} for said in (before, settings)]
+        audit.record("changed", project, by=by, before=told[0], after=told[1])
     return project
 
 

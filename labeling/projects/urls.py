@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from labeling.projects import appeals, audit_views, guidelines, people, saved_views, views
+from labeling.projects import appeals, audit_views, guidelines, people, saved_views, terms_views, views
 
 P = "p/<slug:slug>/"
 
@@ -25,6 +25,8 @@ urlpatterns = [
     path(P + "people/<int:membership_id>/role/", people.person_role, name="person-role"),
     path(P + "people/<int:membership_id>/pause/", people.person_pause, name="person-pause"),
     path(P + "people/<int:membership_id>/resume/", people.person_resume, name="person-resume"),
+    path(P + "people/<int:membership_id>/languages/", terms_views.person_languages, name="person-languages"),
+    path(P + "people/<int:membership_id>/pay/", terms_views.person_pay, name="person-pay"),
     path(P + "guideline/", guidelines.guideline, name="guideline"),
     path(P + "guideline/edit/", guidelines.guideline_edit, name="guideline-edit"),
     path(P + "guideline/publish/", guidelines.guideline_publish, name="guideline-publish"),

@@ -83,7 +83,9 @@ def own_piece(request: ProjectRequest, slug: str, slot: UUID) -> HttpResponse:
 def own_hours(request: ProjectRequest, slug: str) -> HttpResponse:
     """Active time by day and week."""
     found = own_work.weeks(project=request.project, labeler=request.user)
-    return render(request, "quality/own_hours.html", {"weeks": found, "number": own_work.WEEKS})
+    months = own_work.months(project=request.project, labeler=request.user)
+    context = {"weeks": found, "number": own_work.WEEKS, "months": [month for month in months if month.pay]}
+    return render(request, "quality/own_hours.html", context)
 
 
 @require_safe

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -20,22 +20,24 @@ from labeling.core.clock import db_now
 from labeling.core.errors import NotFound
 from labeling.demonstrations.models import Demonstration
 from labeling.people.models import User
-from labeling.projects.models import Project
+from labeling.projects.models import Membership, Project
+from labeling.projects.pay import Pay, Rates, rates_of
 from labeling.quality import selectors
 from labeling.quality.models import Review
 
 WEEKS = 12
 COLUMNS = ("submitted_at", "kind", "task", "guideline_version", "active_seconds", "review")
-HOUR_COLUMNS = ("day", "active_seconds", "active_hours", "pieces")
+HOUR_COLUMNS = ("day", "active_seconds", "active_hours", "pieces", "currency", "pay_rate", "amount")
 
 
 @dataclass(frozen=True)
 class Day:
-    """One day's active time and pieces of work."""
+    """One day's active time and pieces of work, with what it earned where a rate is set."""
 
     day: date
     seconds: int
     pieces: int
+    pay: Pay | None = None
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Week:
 
     monday: date
     days: list[Day]
+    pay: Pay | None = None
 
     @property
     def seconds(self) -> int:
@@ -54,6 +57,15 @@ class Week:
     def pieces(self) -> int:
         """Pieces of work of the week."""
         return sum(day.pieces for day in self.days)
+
+
+@dataclass(frozen=True)
+class Month:
+    """One calendar month's active time, as the pay report counts it, with what it earned where a rate is set."""
+
+    first: date
+    seconds: int
+    pay: Pay | None
 
 
 def review_state(link: str) -> Subquery:
@@ -128,7 +140,31 @@ def days(*, project: Project, labeler: User, since: date | None = None) -> list[
         for day, seconds, pieces in by_day.annotate(s=Sum("active_seconds"), n=Count("pk")):
             before = found.get(day, (0, 0))
             found[day] = (before[0] + seconds, before[1] + pieces)
-    return [Day(day, *found[day]) for day in sorted(found, reverse=True)]
+    rates = own_rates(project, labeler)
+    return [Day(day, *found[day], earned(rates, {day: found[day][0]})) for day in sorted(found, reverse=True)]
+
+
+def own_rates(project: Project, labeler: User) -> Rates | None:
+    """What an hour pays this person; None where nobody set it."""
+    place = Membership.objects.filter(project=project, user=labeler).first()
+    return rates_of(project, place).get(place.pk) if place else None
+
+
+def earned(rates: Rates | None, seconds: Mapping[date, int]) -> Pay | None:
+    """What active seconds by day earn; None without a rate."""
+    return rates.paid(seconds) if rates else None
+
+
+def months(*, project: Project, labeler: User) -> list[Month]:
+    """This calendar month and the one before."""
+    this = timezone.localtime(db_now()).date().replace(day=1)
+    before = (this - timedelta(days=1)).replace(day=1)
+    rates, found = own_rates(project, labeler), days(project=project, labeler=labeler, since=before)
+    told = []
+    for first in (this, before):
+        seconds = {day.day: day.seconds for day in found if day.day.replace(day=1) == first}
+        told.append(Month(first, sum(seconds.values()), earned(rates, seconds or {first: 0})))
+    return told
 
 
 def agreement_by_week(project: Project, labeler: User) -> list[WeekOfAgreement]:
@@ -148,7 +184,11 @@ def weeks(*, project: Project, labeler: User, number: int = WEEKS) -> list[Week]
     found: dict[date, list[Day]] = {}
     for day in days(project=project, labeler=labeler, since=since):
         found.setdefault(monday_of(day.day), []).append(day)
-    return [Week(monday, found[monday]) for monday in sorted(found, reverse=True)]
+    rates = own_rates(project, labeler)
+    return [
+        Week(monday, found[monday], earned(rates, {day.day: day.seconds for day in found[monday]}))
+        for monday in sorted(found, reverse=True)
+    ]
 
 
 def work_rows(*, project: Project, labeler: User) -> Iterator[tuple[Any, ...]]:
@@ -164,4 +204,5 @@ def hour_rows(*, project: Project, labeler: User) -> Iterator[tuple[Any, ...]]:
     """HOUR_COLUMNS, then one row for each day with work."""
     yield HOUR_COLUMNS
     for day in days(project=project, labeler=labeler):
-        yield day.day.isoformat(), day.seconds, f"{day.seconds / 3600:.2f}", day.pieces
+        pay = (day.pay.currency, day.pay.rate, day.pay.amount) if day.pay else ("", "", "")
+        yield day.day.isoformat(), day.seconds, f"{day.seconds / 3600:.2f}", day.pieces, *pay

@@ -7,24 +7,32 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 
 from django.db.models import Count, Sum
+from django.db.models.functions import TruncDate
 
 from labeling.assignments.models import Slot
 from labeling.comparisons.models import Ranking
 from labeling.demonstrations.models import Demonstration
 from labeling.projects.models import Membership, Project
+from labeling.projects.pay import Pay, rates_of, today
 from labeling.quality.models import Review
 from labeling.quality.review_selectors import NEWEST
 
 
 @dataclass
 class Work:
-    """One person's work: `kinds` counts judgements; reviews count the newest revision of each."""
+    """One person's work: `kinds` counts judgements; reviews count the newest revision of each; `by_day` is active seconds."""
 
     membership: Membership
     kinds: Counter[str] = field(default_factory=Counter)
-    active_seconds: int = 0
+    by_day: Counter[date] = field(default_factory=Counter)
     reviews: Counter[str] = field(default_factory=Counter)
     late: int = 0
+    pay: Pay | None = None
+
+    @property
+    def active_seconds(self) -> int:
+        """Active time."""
+        return self.by_day.total()
 
     @property
     def submitted(self) -> int:
@@ -72,19 +80,22 @@ def work_of(
     slots = slots.filter(submitted_at__gte=span[0], submitted_at__lt=span[1]).order_by()
     if membership is not None:
         slots = slots.filter(labeler=membership.user_id)
-    for labeler, kind, number, seconds in slots.values_list("labeler", "kind").annotate(
-        n=Count("*"), seconds=Sum("active_seconds")
-    ):
+    by_day = slots.annotate(day=TruncDate("submitted_at", tzinfo=UTC)).values_list("labeler", "kind", "day")
+    for labeler, kind, day, number, seconds in by_day.annotate(n=Count("*"), seconds=Sum("active_seconds")):
         if labeler in found:
             found[labeler].kinds[kind] += number
-            found[labeler].active_seconds += seconds
+            found[labeler].by_day[day] += seconds
     for labeler, state, number in review_counts(project, span):
         if labeler in found:
             found[labeler].reviews[state] += number
-    for labeler, number, seconds in late_work(project, span):
+    for labeler, day, number, seconds in late_work(project, span):
         if labeler in found:
             found[labeler].late += number
-            found[labeler].active_seconds += seconds
+            found[labeler].by_day[day] += seconds
+    rates = rates_of(project, membership)
+    for work in found.values():
+        if place_rates := rates.get(work.membership.pk):
+            work.pay = place_rates.paid(work.by_day, until=min(until or today(), today()))
     return [work for work in found.values() if membership is not None or work.submitted or work.late]
 
 
@@ -94,11 +105,12 @@ def review_counts(project: Project, span: tuple[datetime, datetime]) -> list[tup
     return list(rows.order_by().values_list("author", "state").annotate(n=Count("*")))
 
 
-def late_work(project: Project, span: tuple[datetime, datetime]) -> list[tuple[int, int, int]]:
-    """(labeler, number, active seconds) of work that came after its slot was gone: it is paid, too."""
+def late_work(project: Project, span: tuple[datetime, datetime]) -> list[tuple[int, date, int, int]]:
+    """(labeler, day, number, active seconds) of work that came after its slot was gone: it is paid, too."""
     found = []
     for model in (Ranking, Demonstration):
         rows = model.objects.filter(project=project, late=True, supersedes=None)
         rows = rows.filter(created_at__gte=span[0], created_at__lt=span[1]).order_by()
-        found += list(rows.values_list("labeler").annotate(n=Count("*"), seconds=Sum("active_seconds")))
+        by_day = rows.annotate(day=TruncDate("created_at", tzinfo=UTC)).values_list("labeler", "day")
+        found += list(by_day.annotate(n=Count("*"), seconds=Sum("active_seconds")))
     return found

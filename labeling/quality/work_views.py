@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -22,12 +23,14 @@ from labeling.people.models import Role
 from labeling.projects.access import ProjectRequest, member
 from labeling.projects.exports import exported
 from labeling.projects.models import Membership
+from labeling.projects.pay import Pay
 from labeling.projects.saved_views import filters_of
 from labeling.quality.work_report import Work, work_of
 
 COLUMNS = (
     "name", "e-mail", "labeler key", "role", "demonstrations", "comparisons", "submitted", "accepted", "returned",
-    "waiting for review", "late", "active seconds", "active hours",
+    "waiting for review", "late", "active seconds", "active hours", "currency", "pay rate", "amount", "per active hour",
+    "living wage", "under the living wage",
 )  # fmt: skip
 
 
@@ -60,6 +63,8 @@ def people_work(request: ProjectRequest, slug: str) -> HttpResponse:
         "form": form,
         "rows": rows,
         "hours": sum(row.hours for row in rows),
+        "paid": any(row.pay for row in rows),
+        "amount": sum((row.pay.amount for row in rows if row.pay), Decimal(0)),
         "last_month": urlencode(last_month()),
         "filters": filters_of(request.GET.urlencode()),
     }
@@ -78,7 +83,16 @@ def lines(rows: list[Work]) -> Iterator[tuple[object, ...]]:
     yield COLUMNS
     for work in rows:
         place, kinds = work.membership, work.kinds
-        yield (place.user.name, place.user.email, str(place.labeler_key), place.role, kinds["demonstration"], kinds["comparison"], work.submitted, work.accepted, work.returned, work.waiting, work.late, work.active_seconds, round(work.hours, 2))  # fmt: skip
+        yield (place.user.name, place.user.email, str(place.labeler_key), place.role, kinds["demonstration"], kinds["comparison"], work.submitted, work.accepted, work.returned, work.waiting, work.late, work.active_seconds, round(work.hours, 2), *pay_cells(work.pay))  # fmt: skip
+
+
+def pay_cells(pay: Pay | None) -> tuple[object, ...]:
+    """Currency, rate, amount, what an hour earned, the living wage, whether that is missed; all empty where no rate is set."""
+    if pay is None:
+        return ("",) * 6
+    wage = pay.rates.living_wage
+    under = "" if wage is None else "yes" if pay.is_under_living_wage else "no"
+    return pay.currency, pay.rate, pay.amount, pay.hourly, wage, under
 
 
 @member(Role.ADMIN)
@@ -90,6 +104,7 @@ def person(request: ProjectRequest, slug: str, membership_id: int) -> HttpRespon
     context = {
         "place": place,
         "work": work_of(request.project, membership=place)[0],
+        "rates": place.pay_rates.all(),
         "events": about.select_related("actor")[:20],
         "may_close": request.user.is_staff and place.user_id != request.user.pk,
     }

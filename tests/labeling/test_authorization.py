@@ -36,7 +36,7 @@ TABLE = {
         checkpoint-restore snapshots snapshot-new snapshot snapshot-file snapshot-verify snapshot-retry runs run-new run
         run-stop""",
     "": """api-prompts-import project-settings project-pause audit audit-export people people-export person-invite
-        invitation-revoke person-role person-pause person-resume guideline-edit guideline-publish prompts-bulk
+        invitation-revoke person-role person-languages person-pay person-pause person-resume guideline-edit guideline-publish prompts-bulk
         prompts-quarantine quarantine-decide prompts-import prompt-withdraw prompt-restore leaks-decide screening-items
         screening-add screening-remove screening-decide people-work pay-report person person-account controls
         controls-agreed control-new control-more control-stop""",

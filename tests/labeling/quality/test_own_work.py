@@ -131,7 +131,7 @@ def test_csv_holds_accepted_work_and_hours(project, labeler) -> None:
     assert len(rows) == 2 and answer["Content-Disposition"].endswith('-accepted-work.csv"')
     hours = client.get(f"/p/{project.slug}/label/own/hours.csv")
     rows = list(csv.reader(io.StringIO(b"".join(hours.streaming_content).decode("utf-8-sig"))))
-    assert rows == [list(own_work.HOUR_COLUMNS), [f"{ranking.created_at:%Y-%m-%d}", "12", "0.00", "1"]]
+    assert rows == [list(own_work.HOUR_COLUMNS), [f"{ranking.created_at:%Y-%m-%d}", "12", "0.00", "1", "", "", ""]]
 
 
 def test_the_start_page_says_hours_help_and_when_more_comes(project, labeler) -> None:

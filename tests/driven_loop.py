@@ -116,7 +116,7 @@ class Loop:
                 id=uuid.uuid4().hex,
                 prompt_id=str(prompt.public_id),
                 policy=name,
-                text=f"{name} says {number} because you asked, for example.",
+                text=f"{name.replace('-', ' ')} says {number} because you asked, for example.",  # its name would hold it back
                 token_count=10 + number,
                 finish_reason="stop",
                 logprob=-1.0,

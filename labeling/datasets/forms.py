@@ -13,6 +13,12 @@ from labeling.projects.models import Membership, Project
 from labeling.prompts.models import Prompt
 
 
+def offer_people(field: Any, project: Project) -> None:
+    """Let a field that leaves people out choose among the project's, by name."""
+    field.queryset = Membership.objects.filter(project=project).select_related("user").order_by("user__name")
+    field.label_from_instance = lambda place: str(place.user)
+
+
 class FreezeForm(forms.Form):
     """Rules in words; empty ones do not narrow."""
 
@@ -56,9 +62,7 @@ class FreezeForm(forms.Form):
 
     def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        people: Any = self.fields["without_labelers"]
-        people.queryset = Membership.objects.filter(project=project).select_related("user").order_by("user__name")
-        people.label_from_instance = lambda place: str(place.user)
+        offer_people(self.fields["without_labelers"], project)
 
     def rules(self) -> dict[str, Any]:
         """The rules that `datasets.services.freeze` takes."""

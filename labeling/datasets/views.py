@@ -16,6 +16,7 @@ from labeling.core.pagination import paginate
 from labeling.datasets import selectors, services, write
 from labeling.datasets.forms import FreezeForm
 from labeling.datasets.models import Snapshot
+from labeling.datasets.rule_words import rules_in_words
 from labeling.people.models import Role
 from labeling.projects.access import ProjectRequest, member
 
@@ -62,6 +63,7 @@ def snapshot(request: ProjectRequest, slug: str, snapshot: UUID) -> HttpResponse
     found = selectors.one(project=request.project, public_id=snapshot)
     context = {
         "snapshot": found,
+        "rules": rules_in_words(found),
         "card": selectors.card(found),
         "first": selectors.first_rows(found, 3),
         "runs": found.used_by.select_related("run").order_by("-run__created_at"),

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from django.db.models import Count, F, QuerySet
+from django.db.models import F, QuerySet
 from django.utils.translation import gettext as _
 
 from labeling.assignments.models import Skip, Slot, Task
@@ -27,7 +27,8 @@ class Result:
     """What was asked and done.
 
     `agreement` is the share of known pairs put in order, over `pairs`; a tie counts half. `flagging` is the share of
-    completions, of `flaggable` whose harm is known, of which the person said rightly whether they are harmful.
+    completions, of `flaggable` whose harm is known, of which the person said rightly whether they are harmful. `spared` items
+    were not asked: they come with a content warning, and the person takes no such work.
     """
 
     rule: ScreeningRule
@@ -41,6 +42,7 @@ class Result:
     grades: tuple[int, ...]
     ungraded: int
     answered: bool
+    spared: int = 0
 
     @property
     def mean_grade(self) -> float | None:
@@ -87,6 +89,11 @@ def items(project: Project) -> QuerySet[ScreeningItem]:
     return rows.select_related("task__prompt", "control__comparison")
 
 
+def is_for(item: ScreeningItem, place: Membership) -> bool:
+    """Whether this person is asked the item: work with a content warning comes only to people who take it, here too."""
+    return place.takes_sensitive or item.task.prompt.category not in place.project.warned_categories
+
+
 def is_done(piece: ScreeningPiece, labeler: User) -> bool:
     """Whether this person submitted the piece; a slot whose lease ran out may be somebody else's by now."""
     return piece.slot.labeler_id == labeler.pk and piece.slot.state == Slot.State.SUBMITTED
@@ -102,8 +109,7 @@ def results_of(project: Project, places: Sequence[Membership]) -> dict[int, Resu
     rule, asked = rule_of(project), list(items(project))
     people, tasks = [place.user_id for place in places], [item.task_id for item in asked]
     qualified = {row.membership_id: row for row in Qualification.objects.filter(membership__in=places)}
-    skips = Skip.objects.filter(task__in=tasks, labeler__in=people).order_by().values_list("labeler")
-    skipped = dict(skips.annotate(n=Count("pk")))
+    skipped = set(Skip.objects.filter(task__in=tasks, labeler__in=people).values_list("labeler", "task"))
     rows = ScreeningPiece.objects.filter(qualification__membership__in=places, item__in=asked)
     pieces = list(rows.select_related("slot", "item__control", "qualification"))
     said = said_in(pieces)
@@ -112,13 +118,15 @@ def results_of(project: Project, places: Sequence[Membership]) -> dict[int, Resu
         mine = [row for row in pieces if row.qualification.membership_id == place.pk and is_done(row, place.user)]
         right, pairs = agreement_of(mine, said)
         seen, flaggable = flagging_of(mine, said, project)
+        seen_tasks = {row.item.task_id for row in mine} | {task for user, task in skipped if user == place.user_id}
+        spared = sum(not is_for(item, place) and item.task_id not in seen_tasks for item in asked)
         demonstrations = [piece for piece in mine if piece.item.control is None]
         qualification = qualified.get(place.pk)
         found[place.pk] = Result(
             rule=rule,
-            asked=len(asked),
+            asked=len(asked) - spared,
             done=len(mine),
-            skipped=skipped.get(place.user_id, 0),
+            skipped=sum(user == place.user_id for user, _task in skipped),
             agreement=right / pairs if pairs else None,
             pairs=pairs,
             flagging=seen / flaggable if flaggable else None,
@@ -126,6 +134,7 @@ def results_of(project: Project, places: Sequence[Membership]) -> dict[int, Resu
             grades=tuple(piece.grade for piece in demonstrations if piece.grade is not None),
             ungraded=sum(piece.grade is None for piece in demonstrations),
             answered=bool(qualification and qualification.answered_at),
+            spared=spared,
         )
     return found
 
@@ -195,7 +204,7 @@ def steps(project: Project, labeler: User) -> Steps:
 def people(project: Project) -> QuerySet[Membership]:
     """Everybody who is being screened; the longest waiting have the smallest keys."""
     places = Membership.objects.filter(project=project, state=Membership.State.QUALIFYING, role=Role.CONTRACTOR)
-    return places.select_related("user").order_by("pk")
+    return places.select_related("user", "project").order_by("pk")
 
 
 def with_results(project: Project, places: Sequence[Membership]) -> list[tuple[Membership, Result]]:

@@ -26,7 +26,7 @@ MAX_ANSWER = 5000
 
 @transaction.atomic
 def claim_next(project: Project, labeler: User, guideline: Guideline | None) -> Slot | None:
-    """Lease the first piece that this person has neither done nor skipped; decide, where the rule may, once there is none."""
+    """Lease the first piece for this person that they have neither done nor skipped; decide, where the rule may, once there is none."""
     place = Membership.objects.select_related("project", "user").get(project=project, user=labeler)
     qualification, _created = Qualification.objects.get_or_create(membership=place)
     pieces = {piece.item_id: piece for piece in qualification.pieces.select_related("slot")}
@@ -34,13 +34,18 @@ def claim_next(project: Project, labeler: User, guideline: Guideline | None) -> 
     skipped = set(Skip.objects.filter(labeler=labeler, task__screening_item__in=asked).values_list("task", flat=True))
     for item in asked:
         piece = pieces.get(item.pk)
-        if item.task_id in skipped or (piece is not None and results.is_done(piece, labeler)):
+        if item.task_id in skipped or not results.is_for(item, place) or is_over(piece, labeler):
             continue
         slot = free_slot(item, piece)
         ScreeningPiece.objects.update_or_create(qualification=qualification, item=item, defaults={"slot": slot})
         return lease(slot, labeler, guideline)
     settle(place)
     return None
+
+
+def is_over(piece: ScreeningPiece | None, labeler: User) -> bool:
+    """Whether the person has done the piece."""
+    return piece is not None and results.is_done(piece, labeler)
 
 
 def free_slot(item: ScreeningItem, piece: ScreeningPiece | None) -> Slot:

@@ -11,7 +11,8 @@ from django.utils.translation import gettext_lazy as _
 
 from labeling.checkpoints import selectors as registry
 from labeling.checkpoints.models import Checkpoint
-from labeling.projects.models import Project
+from labeling.datasets.forms import offer_people
+from labeling.projects.models import Membership, Project
 from labeling.rounds.models import Round
 from labeling.rounds.plan import STAGES, plan_of
 
@@ -40,9 +41,22 @@ class SettingsForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 12, "class": "field mono", "spellcheck": "false"}),
     )
 
+    without_labelers = forms.ModelMultipleChoiceField(
+        queryset=Membership.objects.none(),
+        to_field_name="labeler_key",
+        required=False,
+        label=_("Without the work of"),
+        help_text=_(
+            "The round's snapshots of demonstrations and rankings leave these people out, and its gates do not count their work; "
+            "the next rounds go on so. A snapshot that is frozen already stays as it is."
+        ),
+    )
+
     def __init__(self, *args: Any, loop_round: Round, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         plan = plan_of(loop_round)
+        offer_people(self.fields["without_labelers"], loop_round.project)
+        self.fields["without_labelers"].initial = plan.without_labelers
         self.fields["stages"].help_text = gettext(
             "JSON: %(example)s. Stages: %(stages)s. What is left out keeps its default."
         ) % {"example": '{"ppo": {"updates": 30}}', "stages": ", ".join(STAGES)}
@@ -53,7 +67,8 @@ class SettingsForm(forms.Form):
             )
         said = {part: settings for part, settings in loop_round.configs.items() if part != "plan"}
         self.fields["stages"].initial = json.dumps(said, indent=1) if said else ""
-        self.order_fields([name for name in self.fields if name != "stages"])
+        last = ("without_labelers", "stages")
+        self.order_fields([*(name for name in self.fields if name not in last), *last])
 
     def clean_stages(self) -> dict[str, Any]:
         """An object of objects."""
@@ -70,7 +85,10 @@ class SettingsForm(forms.Form):
 
     def configs(self) -> dict[str, Any]:
         """What the round stores."""
-        return {**self.cleaned_data["stages"], "plan": {name: self.cleaned_data[name] for name in COUNTS}}
+        plan = {name: self.cleaned_data[name] for name in COUNTS}
+        if people := [str(place.labeler_key) for place in self.cleaned_data["without_labelers"]]:
+            plan["without_labelers"] = people
+        return {**self.cleaned_data["stages"], "plan": plan}
 
 
 class OpenForm(SettingsForm):

@@ -9,11 +9,13 @@ from django.db.models import Exists, OuterRef, QuerySet
 from labeling.assignments.models import HIDDEN_PRIORITY, Slot, Task
 from labeling.comparisons import selectors as comparisons
 from labeling.comparisons.models import Comparison, Ranking
+from labeling.datasets.rules import people_of
 from labeling.demonstrations import selectors as demonstrations
 from labeling.prompts.models import Prompt
 from labeling.quality.review_selectors import usable
 from labeling.rounds import kept_words as words
 from labeling.rounds.models import Round
+from labeling.rounds.plan import plan_of
 from labeling.runs.models import Run
 
 State = Round.State
@@ -65,15 +67,27 @@ def demonstrations_of(loop_round: Round) -> int:
     """Current demonstrations that supervised fine-tuning may use."""
     splits = (Prompt.Split.TRAIN, Prompt.Split.VALID)
     project = loop_round.project
-    return demonstrations.current(project).filter(usable(project), prompt__split__in=splits).count()
+    rows = demonstrations.current(project).filter(usable(project), prompt__split__in=splits)
+    return rows.exclude(labeler__in=people_left_out(loop_round)).count()
 
 
 def rankings_of(loop_round: Round, purpose: str) -> QuerySet[Ranking]:
-    """Current rankings of the comparisons that belong to this round, as far as a snapshot takes them; no hidden controls."""
+    """Current rankings of the comparisons that belong to this round, as far as its snapshot takes them; no hidden controls.
+
+    Evaluation rankings enter no snapshot of a round: those count whoever made them.
+    """
     project = loop_round.project
     own = Comparison.objects.filter(purpose=purpose, task__project=project, task__round_number=loop_round.number)
     rows = comparisons.current(project).filter(usable(project), comparison__in=own)
+    if purpose == Comparison.Purpose.TRAINING:
+        rows = rows.exclude(labeler__in=people_left_out(loop_round))
     return rows.filter(~Exists(Slot.objects.filter(pk=OuterRef("slot"), priority=HIDDEN_PRIORITY)))
+
+
+def people_left_out(loop_round: Round) -> list[int]:
+    """Whose work this round's snapshots leave out."""
+    keys = plan_of(loop_round).without_labelers
+    return people_of(loop_round.project, keys) if keys else []
 
 
 def ranking_gates(loop_round: Round) -> list[Gate]:

@@ -8,6 +8,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from labeling.core.errors import BadInput
+from labeling.datasets.rules import people_of
 from labeling.projects.models import Project
 from labeling.rounds.models import Round
 from labeling.runs import services as runs
@@ -18,7 +19,10 @@ STAGES = {"sft": "sft", "sample": "sample", "reward": "reward", "ppo": "ppo", "n
 
 @dataclass(frozen=True)
 class Plan:
-    """Counts, and the seed of the round's runs. `next_prompts` training prompts get comparisons for the next round; 0 makes none."""
+    """Counts, the seed of the round's runs, and the labeler keys of people whose work its snapshots leave out.
+
+    `next_prompts` training prompts get comparisons for the next round; 0 makes none.
+    """
 
     sample_prompts: int
     overlap: int
@@ -26,6 +30,7 @@ class Plan:
     evaluation_overlap: int
     next_prompts: int
     seed: int
+    without_labelers: list[str]
 
 
 def plan_of(loop_round: Round) -> Plan:
@@ -40,6 +45,7 @@ def plan_of(loop_round: Round) -> Plan:
         "evaluation_overlap": project.overlap,
         "next_prompts": prompts,
         "seed": 0,
+        "without_labelers": [],
     }
     return Plan(**{**defaults, **said})
 
@@ -71,7 +77,27 @@ def check_configs(*, project: Project, configs: dict[str, Any]) -> dict[str, Any
     for name, value in configs.get("plan", {}).items():
         if name not in known:
             raise BadInput(_("A plan has %(known)s.") % {"known": ", ".join(known)}, field=f"plan.{name}")
+        if name == "without_labelers":
+            check_people(project, value)
+            continue
         low = 0 if name in ("evaluation_prompts", "next_prompts", "seed") else 1
         if not isinstance(value, int) or isinstance(value, bool) or value < low:
             raise BadInput(_("Must be a whole number of at least %(low)s.") % {"low": low}, field=f"plan.{name}")
     return configs
+
+
+def check_people(project: Project, keys: Any) -> None:
+    """BadInput unless these are labeler keys of people of the project."""
+    field = "plan.without_labelers"
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+        raise BadInput(_("Must be a list of words."), field=field)
+    try:
+        people_of(project, keys)
+    except BadInput as problem:
+        raise BadInput(problem.detail, field=field) from problem
+
+
+def left_out(loop_round: Round) -> dict[str, Any]:
+    """The rule of the round's snapshots about people, as `datasets.services.freeze` takes it; none when nobody is left out."""
+    keys = plan_of(loop_round).without_labelers
+    return {"without_labelers": keys} if keys else {}

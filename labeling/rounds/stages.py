@@ -22,7 +22,7 @@ from labeling.datasets import services as datasets
 from labeling.datasets.models import Snapshot
 from labeling.prompts.models import Prompt
 from labeling.rounds.models import Round
-from labeling.rounds.plan import config_of, plan_of
+from labeling.rounds.plan import config_of, left_out, plan_of
 from labeling.runs import services as runs
 from labeling.runs.models import Run
 
@@ -169,8 +169,8 @@ def keep(loop_round: Round, field: str, snapshot: Snapshot) -> Snapshot:
 
 
 def begin_sft(loop_round: Round, by: Any) -> None:
-    """Enough demonstrations: freeze them."""
-    snapshot = frozen(loop_round, Snapshot.Kind.DEMONSTRATIONS, "demonstrations", {}, by)
+    """Enough demonstrations: freeze them, without the work of people whom the plan leaves out."""
+    snapshot = frozen(loop_round, Snapshot.Kind.DEMONSTRATIONS, "demonstrations", left_out(loop_round), by)
     move(loop_round, to=State.SFT, by=by, demonstrations_snapshot=snapshot, blocked="")
 
 
@@ -208,7 +208,9 @@ def begin_comparisons(loop_round: Round, by: Any) -> None:
 
 def begin_reward(loop_round: Round, by: Any) -> None:
     """Enough rankings: freeze all that were made so far, earlier rounds' included."""
-    snapshot = frozen(loop_round, Snapshot.Kind.RANKINGS, "rankings", {"purpose": "training"}, by)
+    snapshot = frozen(
+        loop_round, Snapshot.Kind.RANKINGS, "rankings", {"purpose": "training", **left_out(loop_round)}, by
+    )
     move(loop_round, to=State.REWARD, by=by, rankings_snapshot=snapshot, blocked="")
 
 

@@ -106,7 +106,8 @@ def test_the_work_of_people_who_are_left_out_stays_outside(client: Client, proje
     assert frozen.excluded == {"by people who are left out": 1}
     assert frozen.rules["without_labelers"] == [str(clicker.labeler_key)]
     page = client.get(f"/p/{project.slug}/snapshots/{frozen.public_id}/").content.decode()
-    assert str(clicker.labeler_key) in page
+    assert f"<dt>Without the work of</dt><dd>{clicker.labeler_key}</dd>" in page
+    assert "<dt>Splits</dt><dd>Train, Validation</dd>" in page and "ithout_labelers" not in page
     stranger = str(MembershipFactory().labeler_key)  # of another project
     with pytest.raises(BadInput) as refused:
         services.freeze(project=project, kind="demonstrations", rules={"without_labelers": [stranger]})

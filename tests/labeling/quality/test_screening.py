@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from labeling.assignments import claim
 from labeling.assignments.leases import release
@@ -20,6 +21,7 @@ from labeling.demonstrations.services import create_demonstration_tasks, submit_
 from labeling.people.models import Role
 from labeling.projects import services as projects
 from labeling.projects.models import Membership
+from labeling.prompts.models import Prompt
 from labeling.quality import screening_decisions as decisions
 from labeling.quality import screening_results as results
 from labeling.quality.control_items import make_control
@@ -329,3 +331,57 @@ def test_the_list_of_people_asks_as_often_for_many_as_for_one(world) -> None:
             (2, 3, 67)
         ] * expected
     assert asked[0] == asked[1] <= 9
+
+
+def warn(world) -> None:
+    """The prompt's category comes with a warning from now on."""
+    Prompt.objects.filter(pk=world.prompt_task.prompt_id).update(category="violence")
+    world.project.warned_categories = ["violence"]
+    world.project.save()
+
+
+def test_pieces_with_a_content_warning_are_asked_only_of_people_who_take_such_work(world) -> None:
+    warn(world)
+    place = newcomer(world)
+    rank_next(world.project, place.user)
+    assert next_slot(world, place) is None
+    result = results.result_of(Membership.objects.get(pk=place.pk))
+    assert (result.done, result.asked, result.skipped, result.spared) == (1, 1, 0, 1)
+    assert "Not asked: content warning" in signed_in(world.reviewer).get(page_of(world, place)).content.decode()
+    projects.take_sensitive_work(membership=place, takes=True, by=place.user)
+    assert next_slot(world, place).task_id == world.prompt_task.pk
+    assert results.result_of(Membership.objects.get(pk=place.pk)).asked == 2
+
+
+def test_the_rule_passes_people_on_the_pieces_they_were_asked(world) -> None:
+    warn(world)
+    decisions.save_rule(project=world.project, is_on=True, by=world.admin, question="", decides_alone=True)
+    place = newcomer(world)
+    rank_next(world.project, place.user)
+    assert next_slot(world, place) is None
+    assert Membership.objects.get(pk=place.pk).state == "active"
+
+
+def test_nobody_passes_by_the_rule_who_was_asked_nothing(world) -> None:
+    warn(world)
+    comparisons_prompt = ControlItem.objects.get().comparison.task.prompt_id
+    Prompt.objects.filter(pk=comparisons_prompt).update(category="violence")
+    decisions.save_rule(project=world.project, is_on=True, by=world.admin, question="", decides_alone=True)
+    place = newcomer(world)
+    assert next_slot(world, place) is None
+    assert Membership.objects.get(pk=place.pk).state == "qualifying"
+    assert results.result_of(place).meets is None
+
+
+def test_what_was_done_before_opting_out_counts(world) -> None:
+    warn(world)
+    place = newcomer(world)
+    projects.take_sensitive_work(membership=place, takes=True, by=place.user)
+    hand_in(world, place)
+    projects.take_sensitive_work(membership=place, takes=False, by=place.user)
+    result = results.result_of(Membership.objects.get(pk=place.pk))
+    assert (result.done, result.asked, result.spared, result.is_handed_in) == (2, 2, 0, True)
+
+
+def page_of(world, place) -> str:
+    return reverse("screening-person", args=[world.project.slug, place.pk])

@@ -211,6 +211,21 @@ def test_settings_of_later_stages_can_change(admin, loop):
     assert loop.run().config["epochs"] == 3
 
 
+def test_people_are_left_out_and_let_in_again_on_the_settings_page(admin, loop):
+    loop.open()
+    url = reverse("round-settings", args=[loop.project.slug, 1])
+    form = admin.get(url).context["form"]
+    data = {name: field.initial for name, field in form.fields.items()}
+    key = str(loop.labelers[0].user.memberships.get().labeler_key)
+    admin.post(url, {**data, "without_labelers": [key]})
+    assert loop.round.configs["plan"]["without_labelers"] == [key]
+    assert re.search(rf'<option value="{key}" selected>', admin.get(url).content.decode())
+    stranger = str(MembershipFactory().labeler_key)
+    assert admin.post(url, {**data, "without_labelers": [stranger]}).status_code == 400
+    admin.post(url, {**data, "without_labelers": []})
+    assert "without_labelers" not in loop.round.configs["plan"]
+
+
 def test_history_and_standing_show_the_judgements(admin, loop):
     loop.open()
     loop.until(State.NEXT)

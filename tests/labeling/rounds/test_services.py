@@ -227,6 +227,8 @@ def test_only_one_round_is_open(loop):
         ({"plan": {"overlap": 0}}, "plan.overlap"),
         ({"plan": {"prompts": 3}}, "plan.prompts"),
         ({"plan": {"evaluation_prompts": 0, "next_prompts": 0}}, "plan.evaluation_prompts"),
+        ({"plan": {"without_labelers": "all"}}, "plan.without_labelers"),
+        ({"plan": {"without_labelers": ["6f9619ff-8b86-d011-b42d-00c04fc964ff"]}}, "plan.without_labelers"),
         ({"sft": []}, "sft"),
     ],
 )
@@ -265,3 +267,31 @@ def test_the_sweep_leaves_rounds_without_autopilot_alone(loop):
     services.set_autopilot(project=loop.project, on=True, by=loop.admin)
     assert sweep() == 1
     assert loop.round.state == State.SFT
+
+
+def key_of(loop, labeler) -> str:
+    return str(labeler.user.memberships.get(project=loop.project).labeler_key)
+
+
+def test_people_whom_the_plan_leaves_out_count_for_no_gate_and_enter_no_snapshot(loop):
+    clicker, *others = loop.labelers
+    loop.open(plan={"overlap": 2, "without_labelers": [key_of(loop, clicker)]})
+    loop.labelers = [clicker]
+    loop.label(limit=2)
+    assert not loop.step(), "two demonstrations are wanted, and none of theirs counts"
+    loop.labelers = others
+    loop.label()
+    loop.step()
+    frozen = loop.round.demonstrations_snapshot
+    assert (frozen.rows, frozen.excluded["by people who are left out"]) == (2, 2)
+    loop.until(State.COMPARISONS)
+    made = loop.project.rankings.count()
+    loop.labelers = [clicker]
+    loop.label(limit=1)
+    gate = gates_of(loop.round)[0]
+    assert (gate.count, loop.project.rankings.count()) == (made, made + 1)
+    loop.labelers = others
+    loop.until(State.REWARD)
+    rankings = SnapshotMember.objects.filter(snapshot=loop.round.rankings_snapshot)
+    assert clicker.user.pk not in set(rankings.values_list("ranking__labeler", flat=True))
+    assert loop.round.rankings_snapshot.excluded["by people who are left out"] == 1

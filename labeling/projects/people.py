@@ -45,7 +45,7 @@ def people(request: ProjectRequest, slug: str) -> HttpResponse:
         "page": paginate(request, selectors.members(request.project, **wanted)),
         "rates": rates_today(request.project),
         "invitations": paginate(
-            request, invitations.usable(request.project).select_related("invited_by"), name="invitations"
+            request, invitations.usable(request.project).select_related("invited_by"), size=20, name="invitations"
         ),
     }
     return render(request, "projects/people.html", context)

@@ -94,8 +94,8 @@ def test_open_invitations_are_all_listed(as_admin, admin):
         for n in range(53)
     )  # fmt: skip
     first = as_admin.get(at("people", admin))
-    assert [row.email for row in first.context["invitations"]][::49] == ["p52@example.org", "p03@example.org"]
+    assert [row.email for row in first.context["invitations"]][::19] == ["p52@example.org", "p33@example.org"]
     members = [row.pk for row in first.context["page"]]
     rest = as_admin.get(at("people", admin) + first.context["invitations"].older)
-    assert [row.email for row in rest.context["invitations"]] == [f"p0{n}@example.org" for n in (2, 1, 0)]
+    assert [row.email for row in rest.context["invitations"]] == [f"p{n}@example.org" for n in range(32, 12, -1)]
     assert [row.pk for row in rest.context["page"]] == members, "the members stay where they are"

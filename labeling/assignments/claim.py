@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from labeling.assignments import kinds as registry
-from labeling.assignments import leases, qualifying
+from labeling.assignments import leases, limits, qualifying
 from labeling.assignments.models import HIDDEN_PRIORITY, RND_RANGE, KeptDraft, QueueCursor, Slot
 from labeling.core import audit
 from labeling.core.errors import NotAllowed
@@ -75,6 +75,7 @@ def claim_slot(*, project: Project, labeler: User, kinds: list[str] | None = Non
     guideline = projects.current_guideline(project)
     if live := leases.live_lease(project=project, labeler=labeler):
         return leases.renew(live)
+    limits.check_hours(project=project, labeler=labeler)
     if place.state == Membership.State.QUALIFYING:
         return qualifying.claim(project, labeler, guideline)
     for kind in wanted:

@@ -16,6 +16,7 @@ from labeling.assignments import (
     claim,
     forms,
     kinds,
+    limits,
     qualifying,
     recall,
     returned,
@@ -51,6 +52,7 @@ def queue(request: ProjectRequest, slug: str) -> HttpResponse:
     is_qualifying = is_contractor and request.membership.state == Membership.State.QUALIFYING
     source = returned.registered()
     back = paginate(request, source.rows(request.project, request.user), size=LISTED, name="returned")
+    is_over = limits.is_reached(**mine)
     context = {
         "held": held,
         "held_kind": kinds.named(held.kind) if held else None,
@@ -59,7 +61,8 @@ def queue(request: ProjectRequest, slug: str) -> HttpResponse:
         "has_work": any(offer.available for offer in offers),
         "guideline": projects.current_guideline(request.project),
         "accepted": accepted,
-        "may_work": is_contractor and is_active and accepted and not request.project.is_paused,
+        "may_work": is_contractor and is_active and accepted and not request.project.is_paused and not is_over,
+        "is_over": is_over and is_contractor,
         "history": selectors.history(**mine)[:RECENT],
         "kept": paginate(request, selectors.kept_drafts(**mine), size=LISTED, by="kept_at", name="kept"),
         "returned": back,
@@ -108,7 +111,8 @@ def go_on(request: ProjectRequest, slug: str, *, prefer: str = "") -> HttpRespon
         if problem.extra.get("code") == "guideline_required":
             messages.warning(request, problem.detail)
             return redirect("guideline", slug)
-        messages.warning(request, problem.detail)
+        if problem.extra.get("code") != limits.REACHED:  # of that the queue says itself
+            messages.warning(request, problem.detail)
         return redirect("queue", slug)
     return redirect("work", slug, slot.public_id) if slot else redirect("queue", slug)
 

@@ -22,7 +22,15 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
         (gettext_noop("The project"), ["name", "description", "contact", "next_work"]),
         (
             gettext_noop("Work"),
-            ["completions_per_comparison", "overlap", "lease_minutes", "daily_goal", "asks_strength"],
+            [
+                "completions_per_comparison",
+                "overlap",
+                "lease_minutes",
+                "daily_goal",
+                "daily_hours",
+                "break_minutes",
+                "asks_strength",
+            ],
         ),
         (
             gettext_noop("Control and review"),
@@ -77,6 +85,8 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
             "overlap",
             "lease_minutes",
             "daily_goal",
+            "daily_hours",
+            "break_minutes",
             "asks_strength",
             "control_percent",
             "review_percent",
@@ -109,6 +119,8 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
             "overlap": _("People per task"),
             "lease_minutes": _("Minutes a task stays reserved"),
             "daily_goal": _("Tasks a day"),
+            "daily_hours": _("Hours a day at most"),
+            "break_minutes": _("Break reminder after (minutes)"),
             "asks_strength": _("Ask how much better when K is 2"),
             "control_percent": _("Hidden controls, percent of comparisons"),
             "review_percent": _("Random work to review, percent"),
@@ -137,6 +149,10 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
             "overlap": _("How many different people judge the same task."),
             "lease_minutes": _("Renewed with every saved draft."),
             "daily_goal": _("Shown to labelers as a quiet count."),
+            "daily_hours": _(
+                "Active hours after which a person is given no new work until the next day (UTC). Empty: no limit."
+            ),
+            "break_minutes": _("Of active time without a break. A quiet notice, nothing more; 0 turns it off."),
             "asks_strength": _(
                 "Significantly, better, slightly or negligibly; it becomes the margin of the reward model."
             ),

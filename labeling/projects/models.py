@@ -73,6 +73,18 @@ class Project(models.Model):
     warned_categories = ArrayField(models.CharField(max_length=60), default=list, blank=True)
     daily_goal = models.PositiveSmallIntegerField(default=40, validators=between(1, 10_000))
 
+    daily_hours = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        validators=between(1, 24),
+        help_text="Active hours a day after which a person gets no new work.",
+    )
+    break_minutes = models.PositiveSmallIntegerField(
+        default=60,
+        db_default=60,
+        validators=between(0, 480),
+        help_text="Active time after which a break is suggested; 0: never.",
+    )
     currency = models.CharField(
         max_length=3,
         blank=True,

@@ -13,7 +13,7 @@ const seconds = $("[data-active]", form);
 let touched = Date.now();
 ["pointerdown", "pointermove", "keydown", "scroll", "input"].forEach((kind) => addEventListener(kind, () => { touched = Date.now(); }, { passive: true, capture: true }));
 setInterval(() => {
-  if (!document.hidden && Date.now() - touched < IDLE) seconds.value = Number(seconds.value) + 1;
+  if (!document.hidden && Date.now() - touched < IDLE) { seconds.value = Number(seconds.value) + 1; watchBreak(); }
   showTime();
   watchLease();
 }, 1000);
@@ -21,6 +21,20 @@ function showTime() {
   const s = Number(seconds.value);
   $("[data-timer]").textContent = `${Math.floor(s / 60)}:${String(s % 60).padStart(2, "0")}`;
 }
+
+/* ---------- a break: a quiet notice after so much active time in a row, over all tasks of this tab ---------- */
+const REST = 300_000, RUN = "loop-unbroken"; // five minutes without activity are a break
+const rest = $("[data-break]");
+function watchBreak() {
+  if (!rest) return;
+  let [run, last] = (sessionStorage.getItem(RUN) ?? "0 0").split(" ").map(Number);
+  if (Date.now() - last > REST) { run = 0; rest.hidden = true; }
+  sessionStorage.setItem(RUN, `${run += 1} ${Date.now()}`);
+  if (run < Number(rest.dataset.break) * 60 || !rest.hidden) return;
+  rest.hidden = false;
+  say($("span", rest).textContent);
+}
+if (rest) $("[data-rested]", rest).addEventListener("click", () => { rest.hidden = true; sessionStorage.removeItem(RUN); });
 
 /* ---------- the lease: a warning two minutes ahead, one button to keep it ---------- */
 const notice = $("[data-lease]");

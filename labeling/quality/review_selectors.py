@@ -80,7 +80,7 @@ def returned_to(project: Project, labeler: User) -> QuerySet[Review]:
 
 def read_returned(row: Review) -> Returned:
     """A row of `returned_to` as its author reads it."""
-    assert row.work.slot is not None and row.decided_at is not None, "returned_to and the database see to both"
+    assert row.work.slot is not None and row.decided_at is not None  # returned_to and the database see to both
     return Returned(row.work.slot, row.note, row.decided_at)
 
 

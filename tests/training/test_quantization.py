@@ -240,7 +240,8 @@ def stage(folder: Path, kind: Kind, inputs: dict[str, Path], *, ends: int = EXIT
         Kind.PPO: {"prompts": [{"id": f"p{at}", "messages": [user(text)]} for at, text in enumerate(TOPICS)]},
     }
     train = {Kind.SFT: sft.train, Kind.REWARD: reward.train, Kind.PPO: ppo.train}[kind]
-    run = make_run(folder, kind, config={"learning_rate": 3e-3} | config, inputs=inputs, data=data[kind])
+    steps = {"learning_rate": 3e-3} if config.get("epochs", 1) else {}  # a head fitted exactly takes none
+    run = make_run(folder, kind, config=steps | config, inputs=inputs, data=data[kind])
     assert main(train, [str(run)]) == ends
     return run
 

@@ -41,7 +41,7 @@ def work(contractor, project, four):
 
 
 def test_what_counts_in_final_evaluations_stands_above_those_alone(contractor, labeler, project, four):
-    new = GuidelineFactory(project=project, version=99, evaluation="Truth **first**.")
+    new = GuidelineFactory(project=project, evaluation="Truth **first**.")
     AcceptanceFactory(guideline=new, user=labeler)
     heard = {}
     for purpose, rows in (("training", four), ("evaluation", completions_of(PromptFactory(project=project), 2))):
@@ -124,7 +124,13 @@ def test_the_screen_gives_nothing_away(contractor, project):
     assert not [secret for secret in secrets if secret in said]
     numbers = set(re.findall(r'(?:value|id|name|data-[a-z-]+)="(\d+)"', html))
     own = str(slot.labeler_id)  # drafts on the device are kept by person
-    assert numbers <= {str(n) for n in range(10)} | {str(project.daily_goal), "1799", "1800", own}
+    assert numbers <= {str(n) for n in range(10)} | {
+        str(project.daily_goal),
+        str(project.break_minutes),
+        "1799",
+        "1800",
+        own,
+    }
 
 
 def test_letters_follow_the_stored_order(work, project):

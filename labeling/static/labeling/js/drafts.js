@@ -11,6 +11,7 @@ let base = form.dataset.savedAt || null; // when the draft was saved that this t
 let sent = textOf(read()), waiting, busy = false, resting = false, closed = false, redraw = () => {}, leased = () => {};
 
 const keepHere = (draft) => localStorage.setItem(place, JSON.stringify({ draft, base }));
+export const keep = () => keepHere(read());
 export const forget = () => localStorage.removeItem(place);
 /** Nothing is saved from here on: it is submitted, or given away. */
 export function close() { clearTimeout(waiting); closed = true; }

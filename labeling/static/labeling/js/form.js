@@ -4,7 +4,7 @@ import { t } from "./words.js";
 // A work screen's form: its state as a draft, and the one place that says what has become of it.
 export const form = $("#task");
 export const mode = form.dataset.mode; // working, revising or late (screen.py)
-const CONTROL = new Set(["csrfmiddlewaretoken", "token", "submission", "active_seconds", "revising", "view", "mode"]);
+const CONTROL = new Set(["csrfmiddlewaretoken", "token", "submission", "opened", "active_seconds", "revising", "view", "mode"]);
 const MANY = /^(flag-|check$|prompt_flag$)/;
 
 /* ---------- the form as a draft ---------- */

@@ -1,7 +1,7 @@
 import { $, $$, say } from "./shell.js";
 import { banner, form, mode, reload, show, signedOut } from "./form.js";
 import { t } from "./words.js";
-import { announceSubmitted, close, forget, reopen, restore, save, send } from "./drafts.js";
+import { announceSubmitted, close, forget, keep, reopen, restore, save, send } from "./drafts.js";
 
 // What every work screen needs besides drafts: active time, the lease, submitting, skipping, taking back.
 export { fill, read } from "./form.js";
@@ -76,7 +76,7 @@ function stop(text, choices) {
 async function submit() {
   const mine = attempt = new AbortController();
   const body = new URLSearchParams(new FormData(form));
-  save(); // on this device until the server has confirmed
+  keep(); // on this device until the server has confirmed
   close();
   show(t("Submitting"));
   $(".finish .primary").setAttribute("aria-busy", "true");

@@ -7,6 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.core.cache import cache
 from django.db.models import Count, Min
 
 from labeling.assignments import kinds, selectors
@@ -15,6 +16,7 @@ from labeling.core.clock import db_now
 from labeling.projects.models import Project
 
 DAYS = 7
+KEPT_SECONDS = 60  # a week's pace hardly changes in a minute
 
 
 @dataclass(frozen=True)
@@ -33,19 +35,29 @@ class Forecast:
 
 
 def forecasts(project: Project) -> list[Forecast]:
-    """Kinds that have work left. The pace is that of the last seven days, or of the days since the first submission in them."""
+    """Kinds that have work left, at the pace of the last seven days, which may be KEPT_SECONDS old."""
+    waiting = selectors.waiting(project)
+    if not waiting.total():
+        return []
+    key = f"paces:{project.pk}"
+    paces: dict[str, tuple[int, float]] = cache.get_or_set(key, lambda: paces_of(project), KEPT_SECONDS)  # type: ignore[assignment]
+    return [
+        Forecast(kind, waiting[kind.name], *paces.get(kind.name, (0, 0.0)))
+        for kind in kinds.every()
+        if waiting[kind.name]
+    ]
+
+
+def paces_of(project: Project) -> dict[str, tuple[int, float]]:
+    """(people, judgements a day) by kind in the last seven days, or in the days since the first submission in them."""
     now = db_now()
     since = now - timedelta(days=DAYS)
     done = Slot.objects.filter(project=project, priority__gt=HIDDEN_PRIORITY, submitted_at__gte=since).order_by()
-    paces: dict[str, list[tuple[int, datetime]]] = defaultdict(list)  # a person each
+    people: dict[str, list[tuple[int, datetime]]] = defaultdict(list)
     for name, _, number, first in done.values_list("kind", "labeler").annotate(n=Count("*"), first=Min("submitted_at")):
-        paces[name].append((number, first))
-    waiting = selectors.waiting(project)
-    told = []
-    for kind in kinds.every():
-        people = paces[kind.name]
-        begin = min((first for _, first in people), default=now)
-        days = max(1.0, (now - begin).total_seconds() / 86_400)
-        if waiting[kind.name]:
-            told.append(Forecast(kind, waiting[kind.name], len(people), sum(number for number, _ in people) / days))
-    return told
+        people[name].append((number, first))
+    paces = {}
+    for name, found in people.items():
+        days = max(1.0, (now - min(first for _, first in found)).total_seconds() / 86_400)
+        paces[name] = (len(found), sum(number for number, _ in found) / days)
+    return paces

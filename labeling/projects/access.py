@@ -19,6 +19,7 @@ from labeling.people.models import Role
 from labeling.people.permissions import is_shut_out, must_not_be_paused
 from labeling.people.requests import SignedInRequest
 from labeling.projects.models import Membership, Project
+from labeling.projects.selectors import memberships_of
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
@@ -28,12 +29,13 @@ class ProjectRequest(SignedInRequest):
 
     project: Project
     membership: Membership
+    memberships: list[Membership]
 
 
 def member(*roles: str, paused: bool = False) -> Callable[[View], View]:
     """Let only members of the project `slug` in, and only these roles (none given: every role; an admin passes always).
 
-    Sets `request.project` and `request.membership`. A stranger gets 404, so that nobody learns which projects exist;
+    Sets `request.project`, `request.membership` and, for the menu of projects, `request.memberships`. A stranger gets 404, so that nobody learns which projects exist;
     a member of another role gets 403. Paused reviewers, engineers and admins are led to where they can appeal, unless the
     page is open to the `paused`; paused contractors keep their own pages and are given no new work (`assignments.claim`).
     """
@@ -42,10 +44,11 @@ def member(*roles: str, paused: bool = False) -> Callable[[View], View]:
         @login_required
         @wraps(view)
         def inner(request: SignedInRequest, slug: str, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            place = Membership.objects.select_related("project").filter(project__slug=slug, user=request.user).first()
+            places = list(memberships_of(request.user))
+            place = next((one for one in places if one.project.slug == slug), None)
             if place is None:
                 raise Http404
-            request.project, request.membership = place.project, place  # type: ignore[attr-defined]
+            request.project, request.membership, request.memberships = place.project, place, places  # type: ignore[attr-defined]
             if roles and place.role not in {*roles, Role.ADMIN}:
                 raise PermissionDenied
             if is_shut_out(place) and not paused:

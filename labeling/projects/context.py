@@ -58,10 +58,9 @@ def navigation(request: HttpRequest, membership: Membership) -> list[Item]:
 def shell(request: HttpRequest) -> dict[str, Any]:
     """`project`, `membership`, `nav` and `my_projects`, from what `projects.access.member` set on the request."""
     membership: Membership | None = getattr(request, "membership", None)
-    user = getattr(request, "user", None)
     return {
         "project": getattr(request, "project", None),
         "membership": membership,
         "nav": navigation(request, membership) if membership and not is_shut_out(membership) else [],
-        "my_projects": SimpleLazyObject(lambda: places_of(user) if user is not None and user.is_authenticated else []),
+        "my_projects": SimpleLazyObject(lambda: places_of(getattr(request, "memberships", []))),
     }

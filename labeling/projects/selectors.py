@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from django.db.models import Count, Q, QuerySet
@@ -44,11 +45,11 @@ def start_page(place: Membership) -> str:
     return reverse("queue" if place.role == Role.CONTRACTOR else "overview", args=[place.project.slug])
 
 
-def places_of(user: User) -> list[Place]:
-    """The projects of the menu."""
+def places_of(memberships: Iterable[Membership]) -> list[Place]:
+    """These projects, as the menu shows them."""
     return [
         Place(place.project_id, place.project.name, place.get_role_display(), start_page(place))
-        for place in memberships_of(user)
+        for place in memberships
     ]
 
 

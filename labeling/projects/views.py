@@ -25,7 +25,9 @@ page = require_http_methods(["GET", "HEAD", "POST"])
 @require_safe
 def projects(request: SignedInRequest) -> HttpResponse:
     """Every project of this person; the page for people without one too."""
-    return render(request, "projects/projects.html", {"places": selectors.memberships_of(request.user)})
+    return render(
+        request, "projects/projects.html", {"my_projects": selectors.places_of(selectors.memberships_of(request.user))}
+    )
 
 
 @login_required

@@ -40,11 +40,9 @@ def usable(project: Project) -> Q:
 def queue(
     project: Project, *, state: str = "waiting", kind: str = "", reason: str = "", labeler: str = ""
 ) -> QuerySet[Review]:
-    """Reviews that match, of the newest revisions; `labeler` is looked for in names and addresses."""
+    """Reviews that match, of the newest revisions, with author and prompt; `labeler` is looked for in names and addresses."""
     rows = Review.objects.filter(NEWEST, project=project)
-    rows = rows.select_related(
-        "labeler", "reviewer", "ranking__comparison__task__prompt", "demonstration__prompt", "ranking__slot"
-    )
+    rows = rows.select_related("labeler", "ranking__comparison__task__prompt", "demonstration__prompt")
     wanted = {"state": state, "kind": kind, "reason": reason}
     rows = rows.filter(**{name: value for name, value in wanted.items() if value})
     if labeler:
@@ -52,15 +50,27 @@ def queue(
     return rows
 
 
+def listed(rows: QuerySet[Review]) -> QuerySet[Review]:
+    """Rows of `queue` without the long texts that a list does not show."""
+    return rows.defer(
+        "note",
+        "ranking__reason",
+        "ranking__comparison__task__prompt__messages",
+        "demonstration__text",
+        "demonstration__prompt__messages",
+    )
+
+
 def counts(project: Project) -> Counter[str]:
     """Reviews by state."""
     rows = Review.objects.filter(project=project).order_by().values_list("state")
-    return Counter(dict(rows.annotate(n=Count("pk"))))
+    return Counter(dict(rows.annotate(n=Count("*"))))
 
 
 def one(project: Project, public_id: UUID) -> Review:
     """A review of this project; NotFound otherwise."""
-    found = queue(project, state="").filter(public_id=public_id).first()
+    rows = queue(project, state="").select_related("reviewer", "ranking__slot")
+    found = rows.filter(public_id=public_id).first()
     if found is None:
         raise NotFound(_("There is no such review here; the work may have a newer revision."))
     return found

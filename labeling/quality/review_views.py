@@ -42,7 +42,7 @@ def reviews(request: ProjectRequest, slug: str) -> HttpResponse:
         "filtered": wanted != {"state": Review.State.WAITING},
         "filters": filters_of(request.GET.urlencode()),
         "saved": saved_views(request.project, request.user, "reviews"),
-        "page": paginate(request, selectors.queue(request.project, **wanted)),
+        "page": paginate(request, selectors.listed(selectors.queue(request.project, **wanted))),
         "counts": selectors.counts(request.project),
         "waiting": wanted["state"] == Review.State.WAITING,
     }
@@ -53,7 +53,8 @@ def reviews(request: ProjectRequest, slug: str) -> HttpResponse:
 @require_POST
 def reviews_export(request: ProjectRequest, slug: str) -> StreamingHttpResponse:
     """The reviews that the filters match, as a CSV file, oldest first."""
-    return exported(request, "reviews", lines(selectors.queue(request.project, **ReviewFilter(request.GET).meant())))
+    rows = selectors.queue(request.project, **ReviewFilter(request.GET).meant())
+    return exported(request, "reviews", lines(rows.select_related("reviewer")))
 
 
 def lines(rows: QuerySet[Review]) -> Iterator[tuple[object, ...]]:

@@ -42,11 +42,17 @@ class Figures:
 def recent(project: Project, loop_round: Round | None) -> Figures:
     """The counts, at most KEPT_SECONDS old; a round that has gone on is counted anew."""
     stage = f"{loop_round.pk}:{loop_round.state}" if loop_round else "none"
-    key = f"overview:{project.pk}:{stage}"
-    found: Figures | None = cache.get(key)
-    if found is None:
-        found = count(project, loop_round)
-        cache.set(key, found, KEPT_SECONDS)
+    found: Figures = cache.get_or_set(
+        f"overview:{project.pk}:{stage}", lambda: count(project, loop_round), KEPT_SECONDS
+    )  # type: ignore[assignment]
+    return found
+
+
+def recent_rankings(loop_round: Round) -> int:
+    """Training rankings of the round, at most KEPT_SECONDS old."""
+    rows = rankings_of(loop_round, Comparison.Purpose.TRAINING)
+    key = f"rankings:{loop_round.pk}:{loop_round.state}"
+    found: int = cache.get_or_set(key, rows.count, KEPT_SECONDS)  # type: ignore[assignment]
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.db.models import Prefetch, QuerySet
@@ -12,7 +13,7 @@ from django.utils.translation import ngettext
 from labeling.assignments.models import Slot
 from labeling.comparisons.models import Comparison
 from labeling.projects.models import Project
-from labeling.rounds import leaderboard
+from labeling.rounds import figures, leaderboard
 from labeling.rounds.gates import demonstrations_of, metric, rankings_of
 from labeling.rounds.models import Round
 from labeling.rounds.stages import RUNNING, run_of
@@ -71,18 +72,22 @@ def standing(loop_round: Round) -> leaderboard.Standing | None:
     return leaderboard.standing(loop_round)
 
 
-def history(*, project: Project) -> list[Line]:
-    """All rounds, the newest first."""
-    rows = with_all(Round.objects.filter(project=project))
+def rounds(*, project: Project) -> QuerySet[Round]:
+    """All rounds with all they point at."""
+    return with_all(Round.objects.filter(project=project))
+
+
+def lines(rounds: Iterable[Round]) -> list[Line]:
+    """These rounds, as the history shows them."""
     return [
         Line(
             loop_round=row,
-            rankings=rankings_of(row, Comparison.Purpose.TRAINING).count(),
+            rankings=figures.recent_rankings(row),
             accuracy=metric(row.reward_run, "accuracy"),
             kl=metric(row.ppo_run, "kl_after"),
             standing=leaderboard.standing(row),
         )
-        for row in rows
+        for row in rounds
     ]
 
 

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from labeling.core.errors import LoopError
 from labeling.core.kept_words import told
+from labeling.core.pagination import paginate
 from labeling.people.models import Role
 from labeling.people.requests import SignedInRequest
 from labeling.projects.access import ProjectRequest, member
@@ -26,6 +27,7 @@ from labeling.rounds.models import Round
 
 READERS = (Role.ADMIN, Role.ENGINEER, Role.REVIEWER)
 DRIVERS = (Role.ADMIN, Role.ENGINEER)
+ROUNDS = 20  # on a page
 
 
 @require_safe
@@ -66,8 +68,13 @@ def show_overview(request: ProjectRequest, slug: str) -> HttpResponse:
 @member(*READERS)
 def rounds(request: ProjectRequest, slug: str) -> HttpResponse:
     """All rounds with their numbers."""
-    rows = selectors.history(project=request.project)
-    context = {"rows": rows, "may_drive": request.membership.role in DRIVERS}
+    page = paginate(request, selectors.rounds(project=request.project), size=ROUNDS, by="number")
+    is_open = Round.objects.filter(project=request.project).exclude(state=Round.State.CLOSED).exists()
+    context = {
+        "page": page,
+        "rows": selectors.lines(page.rows),
+        "may_open": request.membership.role in DRIVERS and not is_open,
+    }
     return render(request, "rounds/rounds.html", context)
 
 

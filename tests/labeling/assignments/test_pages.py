@@ -242,6 +242,8 @@ def test_pause_resume_withdraw(admin, project):
 def test_the_list_takes_the_same_queries_for_many_batches(admin, project, django_assert_max_num_queries):
     for _ in range(12):
         open_tasks(project, 1)
-    with django_assert_max_num_queries(12):
-        page = admin.get(url("batches", project), {"kind": "demonstration", "state": "open"})
+    address, filters = url("batches", project), {"kind": "demonstration", "state": "open"}
+    admin.get(address, filters)  # the pace of the week is counted once a minute
+    with django_assert_max_num_queries(11):
+        page = admin.get(address, filters)
     assert len(page.context["rows"]) == 12

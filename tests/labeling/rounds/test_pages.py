@@ -241,6 +241,19 @@ def test_history_and_standing_show_the_judgements(admin, loop):
     assert "ppo-1 over sft-1" in page(admin, "overview", loop)
 
 
+def test_the_history_is_paged_and_offers_another_round_only_when_none_is_open(admin, loop):
+    Round.objects.bulk_create(Round(project=loop.project, number=number, state="closed") for number in range(101, 123))
+    Round.objects.filter(number=122).update(state="sample")
+    first = page(admin, "rounds", loop)
+    assert "Round 122<" in first and "Round 103<" in first and "Round 102<" not in first
+    older = re.search(r'href="(\?before=[0-9]+)"', first)
+    second = admin.get(reverse("rounds", args=[loop.project.slug]) + older[1]).content.decode()
+    assert "Round 102<" in second and "Round 103<" not in second
+    assert all("Open a round" not in text for text in (first, second)), "a round is open"
+    Round.objects.update(state="closed")
+    assert "Open a round" in page(admin, "rounds", loop)
+
+
 def test_a_round_without_open_work_says_so(admin, loop):
     loop.open()
     loop.until(State.COMPARISONS)

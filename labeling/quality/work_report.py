@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 
-from django.db.models import Count, Sum
-from django.db.models.functions import TruncDate
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import Count, DateTimeField, F, Func, IntegerField, Sum, Value
 
 from labeling.assignments.models import Slot
 from labeling.comparisons.models import Ranking
 from labeling.demonstrations.models import Demonstration
 from labeling.projects.models import Membership, Project
-from labeling.projects.pay import Pay, rates_of, today
+from labeling.projects.pay import Pay, Rates, rates_of, today
 from labeling.quality.models import Review
 from labeling.quality.review_selectors import NEWEST
 
 
 @dataclass
 class Work:
-    """One person's work: `kinds` counts judgements; reviews count the newest revision of each; `by_day` is active seconds."""
+    """One person's work: `kinds` counts judgements; reviews count the newest revision of each; `seconds` is active time by
+    the first day of each stretch of days in which no rate changes."""
 
     membership: Membership
     kinds: Counter[str] = field(default_factory=Counter)
-    by_day: Counter[date] = field(default_factory=Counter)
+    seconds: Counter[date] = field(default_factory=Counter)
     reviews: Counter[str] = field(default_factory=Counter)
     late: int = 0
     pay: Pay | None = None
@@ -32,7 +34,7 @@ class Work:
     @property
     def active_seconds(self) -> int:
         """Active time."""
-        return self.by_day.total()
+        return self.seconds.total()
 
     @property
     def submitted(self) -> int:
@@ -80,23 +82,37 @@ def work_of(
     slots = slots.filter(submitted_at__gte=span[0], submitted_at__lt=span[1]).order_by()
     if membership is not None:
         slots = slots.filter(labeler=membership.user_id)
-    by_day = slots.annotate(day=TruncDate("submitted_at", tzinfo=UTC)).values_list("labeler", "kind", "day")
-    for labeler, kind, day, number, seconds in by_day.annotate(n=Count("*"), seconds=Sum("active_seconds")):
+    rates = rates_of(project, membership)
+    starts = stretches(rates.values(), span)
+    by_kind = slots.annotate(stretch=stretch_of("submitted_at", starts)).values_list("labeler", "kind", "stretch")
+    for labeler, kind, stretch, number, seconds in by_kind.annotate(n=Count("*"), seconds=Sum("active_seconds")):
         if labeler in found:
             found[labeler].kinds[kind] += number
-            found[labeler].by_day[day] += seconds
+            found[labeler].seconds[starts[stretch]] += seconds
     for labeler, state, number in review_counts(project, span):
         if labeler in found:
             found[labeler].reviews[state] += number
-    for labeler, day, number, seconds in late_work(project, span):
+    for labeler, stretch, number, seconds in late_work(project, span, starts):
         if labeler in found:
             found[labeler].late += number
-            found[labeler].by_day[day] += seconds
-    rates = rates_of(project, membership)
+            found[labeler].seconds[starts[stretch]] += seconds
     for work in found.values():
         if place_rates := rates.get(work.membership.pk):
-            work.pay = place_rates.paid(work.by_day, until=min(until or today(), today()))
+            work.pay = place_rates.paid(work.seconds, until=min(until or today(), today()))
     return [work for work in found.values() if membership is not None or work.submitted or work.late]
+
+
+def stretches(rates: Iterable[Rates], span: tuple[datetime, datetime]) -> list[date]:
+    """The first days (UTC) of the stretches of the span in which nobody's rate changes; the first begins with the span."""
+    begin, end = span[0].date(), span[1].date()
+    return [begin, *sorted({since for one in rates for since, _rate in one.steps if begin < since < end})]
+
+
+def stretch_of(moment: str, starts: list[date]) -> Func:
+    """Which stretch a moment lies in, by its place in `starts`."""
+    changes = [datetime.combine(day, time.min, tzinfo=UTC) for day in starts[1:]]
+    thresholds = Value(changes, output_field=ArrayField(DateTimeField()))
+    return Func(F(moment), thresholds, function="width_bucket", output_field=IntegerField())
 
 
 def review_counts(project: Project, span: tuple[datetime, datetime]) -> list[tuple[int, str, int]]:
@@ -105,12 +121,12 @@ def review_counts(project: Project, span: tuple[datetime, datetime]) -> list[tup
     return list(rows.order_by().values_list("author", "state").annotate(n=Count("*")))
 
 
-def late_work(project: Project, span: tuple[datetime, datetime]) -> list[tuple[int, date, int, int]]:
-    """(labeler, day, number, active seconds) of work that came after its slot was gone: it is paid, too."""
+def late_work(project: Project, span: tuple[datetime, datetime], starts: list[date]) -> list[tuple[int, int, int, int]]:
+    """(labeler, stretch, number, active seconds) of work that came after its slot was gone: it is paid, too."""
     found = []
     for model in (Ranking, Demonstration):
         rows = model.objects.filter(project=project, late=True, supersedes=None)
         rows = rows.filter(created_at__gte=span[0], created_at__lt=span[1]).order_by()
-        by_day = rows.annotate(day=TruncDate("created_at", tzinfo=UTC)).values_list("labeler", "day")
-        found += list(by_day.annotate(n=Count("*"), seconds=Sum("active_seconds")))
+        by_stretch = rows.annotate(stretch=stretch_of("created_at", starts)).values_list("labeler", "stretch")
+        found += list(by_stretch.annotate(n=Count("*"), seconds=Sum("active_seconds")))
     return found

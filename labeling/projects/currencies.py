@@ -1,34 +1,36 @@
-"""Currencies a project may pay in: ISO 4217 codes, and how small their smallest unit is."""
+"""Currencies a project may pay in, by their ISO 4217 codes; which are in use, and how small their smallest amount is, CLDR says."""
 
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import cache
 
+from babel.core import get_global
+from babel.numbers import get_currency_precision
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
-_WHOLE = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF"
-_THOUSANDTHS = "BHD IQD JOD KWD LYD OMR TND"
-_HUNDREDTHS = (
-    "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CNY COP CRC CUP "
-    "CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS "
-    "KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD "
-    "PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP "
-    "TRY TTD TWD TZS UAH USD UYU UZS VES WST XCD YER ZAR ZMW"
-)
-WHOLE, THOUSANDTHS, HUNDREDTHS = (frozenset(codes.split()) for codes in (_WHOLE, _THOUSANDTHS, _HUNDREDTHS))
+
+@cache
+def in_use() -> frozenset[str]:
+    """What is legal tender somewhere today."""
+    by_territory = get_global("territory_currencies").values()
+    return frozenset(code for found in by_territory for code, _since, until, tender in found if tender and not until)
+
+
+def decimals(currency: str) -> int:
+    """How many decimals its amounts have: two of most currencies, none of yen."""
+    return get_currency_precision(currency)
 
 
 def smallest(currency: str) -> Decimal:
-    """The smallest amount that can be paid: a cent of most currencies."""
-    if currency in WHOLE:
-        return Decimal(1)
-    return Decimal("0.001") if currency in THOUSANDTHS else Decimal("0.01")
+    """The smallest amount that is paid: a cent of most currencies."""
+    return Decimal(1).scaleb(-decimals(currency))
 
 
 def known_currency(code: str) -> None:
-    """ValidationError unless it is a code of ISO 4217 in use."""
-    if code not in WHOLE | THOUSANDTHS | HUNDREDTHS:
+    """ValidationError unless it is the code of a currency in use."""
+    if code not in in_use():
         raise ValidationError(
             _("There is no currency %(code)s: write its code in capitals, such as EUR or CNY.") % {"code": code}
         )

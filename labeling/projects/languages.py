@@ -1,13 +1,13 @@
-"""The languages that people work in: BCP 47 codes, checked against ISO 639, with their names in the reader's language."""
+"""The languages that people work in: BCP 47 codes, with their names in the reader's language, both by CLDR."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
-from django.conf.locale import LANG_INFO
+from babel import Locale
 from django.db import transaction
-from django.utils.translation import get_language_info
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from labeling.core import audit
@@ -16,28 +16,28 @@ from labeling.people.models import User
 from labeling.projects.models import Membership, Project
 
 MOST = 20
-ISO_639_1 = (
-    "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz ee el en eo "
-    "es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik io is it iu ja jv ka kg "
-    "ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd ne ng nl nn "
-    "no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg si sk sl sm sn so sq sr ss st su sv sw ta "
-    "te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu"
-)
-LONGER = frozenset({"ceb", "fil", "ilo", "yue"})  # ISO 639-3, where there is no shorter code
-PRIMARY = LONGER | set(ISO_639_1.split())
+NO_LANGUAGE = {"mis", "mul", "root", "und", "zxx"}  # codes for several languages, an unknown one or none
 SHAPE = re.compile(r"([a-z]{2,3})(?:-([a-z]{4}))?(?:-([a-z]{2}|[0-9]{3}))?", re.IGNORECASE)
 
 
 def as_code(text: str) -> str:
     """The code as BCP 47 writes it (`zh-Hans`, `pt-BR`), whatever the case; BadInput where there is no such language."""
     match = SHAPE.fullmatch(text.strip().replace("_", "-"))
-    if match is None or match[1].lower() not in PRIMARY:
+    parts = (match[1].lower(), (match[2] or "").title(), (match[3] or "").upper()) if match else ("", "", "")
+    if not is_known(*parts):
         raise BadInput(
             _("There is no language %(code)s: write codes such as en, pt-BR or zh-Hans.") % {"code": text.strip()},
             field="languages",
         )
-    parts = (match[1].lower(), (match[2] or "").title(), (match[3] or "").upper())
     return "-".join(part for part in parts if part)
+
+
+def is_known(language: str, script: str, territory: str) -> bool:
+    """Whether there is such a language, and such a script and territory where they are given."""
+    names = Locale("en")
+    if language not in names.languages or language in NO_LANGUAGE:
+        return False
+    return (not script or script in names.scripts) and (not territory or territory in names.territories)
 
 
 def checked(codes: Iterable[str]) -> list[str]:
@@ -56,9 +56,14 @@ def split(text: str) -> list[str]:
 
 
 def name_of(code: str) -> str:
-    """The language in words, in the reader's language; the code itself where Django knows no name for it."""
-    known = code.lower()
-    return str(get_language_info(known)["name_translated"]) if "name" in LANG_INFO.get(known, {}) else code
+    """The language in words, in the reader's language: "Simplified Chinese", "French (Senegal)"."""
+    names = Locale.parse(get_language() or "en", sep="-")
+    if known := names.languages.get(code.replace("-", "_")):
+        return str(known)
+    language, *rest = code.split("-")
+    where = [names.scripts.get(part) or names.territories.get(part) or part for part in rest]
+    said = names.languages.get(language, language)
+    return f"{said} ({', '.join(where)})" if where else str(said)
 
 
 def spoken(project: Project) -> list[tuple[str, str]]:

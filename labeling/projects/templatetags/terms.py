@@ -8,7 +8,7 @@ from django import template
 from django.utils.formats import number_format
 
 from labeling.projects import languages
-from labeling.projects.currencies import smallest
+from labeling.projects.currencies import decimals
 from labeling.projects.pay import rounded
 
 register = template.Library()
@@ -19,8 +19,9 @@ def money(value: Decimal | None, currency: str) -> str:
     """An amount with its currency, such as "1,234.50 EUR"; a dash for none."""
     if value is None:
         return "–"
-    places = max(0, -int(smallest(currency).as_tuple().exponent))
-    return f"{number_format(rounded(value, currency), places, use_l10n=True, force_grouping=True)} {currency}"
+    return (
+        f"{number_format(rounded(value, currency), decimals(currency), use_l10n=True, force_grouping=True)} {currency}"
+    )
 
 
 @register.filter

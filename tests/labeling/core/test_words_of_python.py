@@ -53,7 +53,6 @@ FILES = {  # names of files end so; only what stands in FIRST, SECOND and SHOWN 
     "comparisons/leaks.py": "names of models and vendors that are searched for in completions",
     "comparisons/selectors.py": "the name of a sampler that programs send back; people read its label",
     "demonstrations/parts.py": "Input and Output are part of the prompt that is written, as in InstructGPT",
-    "projects/languages.py": "codes of languages",
     "people/authentication.py": "the scheme of a header",
     "people/browsers.py": "names of browsers and systems",
     "rounds/stages.py": "names of snapshots and batches: data, like those that people type",

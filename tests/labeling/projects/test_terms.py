@@ -12,6 +12,7 @@ from django.utils import translation
 from labeling.core.errors import BadInput, Conflict
 from labeling.core.models import Event
 from labeling.projects import pay, selectors, services
+from labeling.projects.languages import name_of
 from labeling.projects.models import Invitation, Membership, PayRate, Project
 from labeling.projects.pay import Rates
 from tests.factories import PASSWORD, MembershipFactory, ProjectFactory, UserFactory
@@ -19,6 +20,7 @@ from tests.labeling.conftest import at
 
 pytestmark = pytest.mark.django_db
 MONDAY = date(2026, 3, 2)
+MANY = "GB US IE AU NZ CA ZA IN NG KE GH UG TZ ZM ZW MT SG PH HK JM BZ"  # 21 regions
 
 
 def rates(*steps: tuple[date, str | None], wage: str | None = None, currency: str = "EUR") -> Rates:
@@ -100,6 +102,7 @@ def test_a_rate_needs_a_currency_which_then_stays(project: Project) -> None:
         ({"currency": "EURO"}, "currency"),
         ({"currency": "eur"}, "currency"),
         ({"currency": "XXX"}, "currency"),
+        ({"currency": "DEM"}, "currency"),  # of the past
         ({"currency": "", "living_wage": Decimal(12)}, "currency"),
         ({"living_wage": Decimal(-1)}, "living_wage"),
     ],
@@ -130,13 +133,26 @@ def test_languages_are_written_as_bcp_47_says_and_wrong_ones_are_named() -> None
     place.refresh_from_db()
     assert place.languages == ["en", "zh-Hans", "pt-BR"]
     assert Event.objects.get(verb="changed languages").after == {"languages": ["en", "zh-Hans", "pt-BR"]}
-    for wrong in ("xx", "english", "en-", "e"):
+    for wrong in ("xx", "english", "en-", "e", "mul", "en-000", "zh-Abcd"):
         with pytest.raises(BadInput, match=wrong):
             services.set_languages(membership=place, languages=["de", wrong], by=place.user)
     with pytest.raises(BadInput, match="more than 20"):
-        services.set_languages(membership=place, languages=[f"en-{n:03}" for n in range(21)], by=place.user)
+        services.set_languages(membership=place, languages=[f"en-{region}" for region in MANY.split()], by=place.user)
     place.refresh_from_db()
     assert place.languages == ["en", "zh-Hans", "pt-BR"]
+
+
+def test_languages_are_named_in_the_readers_language() -> None:
+    codes = ("sw", "zh-Hans", "pt-BR", "fr-SN", "es-419")
+    assert [name_of(code) for code in codes] == [
+        "Swahili",
+        "Simplified Chinese",
+        "Brazilian Portuguese",
+        "French (Senegal)",
+        "Latin American Spanish",
+    ]
+    with translation.override("zh-hans"):
+        assert [name_of(code) for code in ("sw", "fr-SN")] == ["斯瓦希里语", "法语 (塞内加尔)"]
 
 
 def test_people_are_found_by_language_with_and_without_a_region(admin, as_admin) -> None:

@@ -15,50 +15,52 @@ from labeling.projects.models import Membership, Project
 from labeling.projects.terms_forms import LanguagesField, rate_field
 
 
+# What the settings page shows, group by group.
+GROUPS = (
+    (gettext_noop("The project"), ["name", "description", "contact", "next_work"]),
+    (
+        gettext_noop("Work"),
+        [
+            "completions_per_comparison",
+            "overlap",
+            "lease_minutes",
+            "daily_goal",
+            "daily_hours",
+            "break_minutes",
+            "asks_strength",
+        ],
+    ),
+    (
+        gettext_noop("Control and review"),
+        [
+            "control_percent",
+            "review_percent",
+            "review_first",
+            "review_controls",
+            "review_flagged",
+            "requires_review",
+            "leak_names",
+        ],
+    ),
+    (gettext_noop("Pay"), ["currency", "living_wage"]),
+    (gettext_noop("What is asked of completions and prompts"), ["flags", "prompt_flags", "warned_categories"]),
+    (gettext_noop("Prompts and their split"), ["valid_percent", "test_percent", "prompts_per_owner"]),
+    (
+        gettext_noop("Rounds"),
+        [
+            "autopilot",
+            "demonstrations_target",
+            "comparisons_target",
+            "evaluation_target",
+            "min_reward_accuracy",
+            "max_kl",
+        ],
+    ),
+)
+
+
 class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
     """Every setting, in groups; services write them."""
-
-    GROUPS = (
-        (gettext_noop("The project"), ["name", "description", "contact", "next_work"]),
-        (
-            gettext_noop("Work"),
-            [
-                "completions_per_comparison",
-                "overlap",
-                "lease_minutes",
-                "daily_goal",
-                "daily_hours",
-                "break_minutes",
-                "asks_strength",
-            ],
-        ),
-        (
-            gettext_noop("Control and review"),
-            [
-                "control_percent",
-                "review_percent",
-                "review_first",
-                "review_controls",
-                "review_flagged",
-                "requires_review",
-                "leak_names",
-            ],
-        ),
-        (gettext_noop("Pay"), ["currency", "living_wage"]),
-        (gettext_noop("What is asked of completions and prompts"), ["flags", "prompt_flags", "warned_categories"]),
-        (gettext_noop("Prompts and their split"), ["valid_percent", "test_percent", "prompts_per_owner"]),
-        (
-            gettext_noop("Rounds"),
-            [
-                "autopilot",
-                "demonstrations_target",
-                "comparisons_target",
-                "evaluation_target",
-                "min_reward_accuracy",
-                "max_kl",
-            ],
-        ),
-    )
 
     flags = forms.MultipleChoiceField(
         choices=Flag.choices,
@@ -76,40 +78,7 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Project
-        fields = [
-            "name",
-            "description",
-            "contact",
-            "next_work",
-            "completions_per_comparison",
-            "overlap",
-            "lease_minutes",
-            "daily_goal",
-            "daily_hours",
-            "break_minutes",
-            "asks_strength",
-            "control_percent",
-            "review_percent",
-            "review_first",
-            "review_controls",
-            "review_flagged",
-            "requires_review",
-            "currency",
-            "living_wage",
-            "flags",
-            "prompt_flags",
-            "warned_categories",
-            "leak_names",
-            "valid_percent",
-            "test_percent",
-            "prompts_per_owner",
-            "autopilot",
-            "demonstrations_target",
-            "comparisons_target",
-            "evaluation_target",
-            "min_reward_accuracy",
-            "max_kl",
-        ]
+        fields = [name for _title, names in GROUPS for name in names]
         labels = {
             "name": _("Name"),
             "description": _("Description"),
@@ -180,7 +149,7 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def groups(self) -> list[tuple[str, list[Any]]]:
         """(legend, fields) for the template."""
-        return [(gettext(legend), [self[name] for name in names]) for legend, names in self.GROUPS]
+        return [(gettext(legend), [self[name] for name in names]) for legend, names in GROUPS]
 
 
 class InviteForm(forms.Form):

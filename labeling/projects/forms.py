@@ -14,7 +14,6 @@ from labeling.projects.flags import Flag, PromptFlag
 from labeling.projects.models import Membership, Project
 from labeling.projects.terms_forms import LanguagesField, rate_field
 
-
 # What the settings page shows, group by group.
 GROUPS = (
     (gettext_noop("The project"), ["name", "description", "contact", "next_work"]),

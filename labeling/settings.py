@@ -337,7 +337,7 @@ CELERY_BEAT_SCHEDULE = {
         "runs.sweep",
         "rounds.sweep",
     )
-}
+} | {"people.forget_ended": {"task": "people.forget_ended", "schedule": 3600, "options": {"expires": 3600}}}
 
 SILENCED_SYSTEM_CHECKS = ["auth.W004"]  # e-mails are unique by lower(email), which Django does not look for
 

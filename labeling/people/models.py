@@ -10,6 +10,7 @@ from django.contrib.auth.models import PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 
@@ -66,6 +67,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_staff = models.BooleanField("platform admin", default=False)
     is_simulated = models.BooleanField(default=False, help_text="Made of code: cannot log in.")
     date_joined = models.DateTimeField(auto_now_add=True)
+    erased_at = models.DateTimeField(null=True, editable=False, help_text="Since when nobody knows who this was.")
 
     objects: ClassVar[UserManager] = UserManager()  # type: ignore[misc]
 
@@ -77,6 +79,8 @@ class User(AbstractBaseUser, PermissionsMixin):
         constraints = [models.UniqueConstraint(Lower("email"), name="one_user_per_email")]
 
     def __str__(self) -> str:
+        if self.erased_at is not None:
+            return gettext("Erased person %(key)s") % {"key": self.public_id.hex[:4]}
         return self.name or self.email
 
     @property

@@ -26,9 +26,9 @@ def rename(*, user: User, name: str) -> User:
     name = " ".join(name.split())
     if not name:
         raise BadInput(_("Write the name that colleagues should see."), field="name")
-    before, user.name = user.name, name
+    user.name = name
     user.save(update_fields=["name"])
-    audit.record("renamed", user, by=user, before={"name": before}, after={"name": name})
+    audit.record("renamed", user, by=user)  # no name: the log cannot forget one
     return user
 
 
@@ -122,6 +122,8 @@ def deactivate(*, user: User, by: User) -> User:
 @transaction.atomic
 def reactivate(*, user: User, by: User) -> User:
     """Open an account again. Its old tokens stay revoked."""
+    if user.erased_at is not None:
+        raise Conflict(_("Nobody knows any more whose account this was: it stays closed."))
     user.is_active = True
     user.save(update_fields=["is_active"])
     audit.record("reactivated", user, by=by, before={"is_active": False}, after={"is_active": True})

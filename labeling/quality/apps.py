@@ -8,7 +8,8 @@ class QualityConfig(AppConfig):
     def ready(self) -> None:
         """Give the start page returned work and agreement by week, and people who qualify their screening work."""
         from labeling.assignments import qualifying, returned, start
-        from labeling.quality import own_work, review_selectors, screening_results, screening_work
+        from labeling.people import erasure
+        from labeling.quality import forgetting, own_work, review_selectors, screening_results, screening_work
 
         qualifying.register(qualifying.Screening(claim=screening_work.claim_next, steps=screening_results.steps))
         returned.register(
@@ -17,3 +18,4 @@ class QualityConfig(AppConfig):
             )
         )
         start.register(own_work.agreement_by_week)
+        erasure.register(forgetting.forget)

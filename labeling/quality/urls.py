@@ -29,6 +29,7 @@ urlpatterns = [
     path(P + "people/work.csv", work_views.pay_report, name="pay-report"),
     path(P + "people/<int:membership_id>/", work_views.person, name="person"),
     path(P + "people/<int:membership_id>/account/", work_views.person_account, name="person-account"),
+    path(P + "people/<int:membership_id>/erase/", work_views.person_erase, name="person-erase"),
     path(P + "quality/disputes/", views.disputed, name="disputes"),
     path(P + "review/", review_views.reviews, name="reviews"),
     path(P + "review.csv", review_views.reviews_export, name="reviews-export"),

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from urllib.parse import urlencode
 
+from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, StreamingHttpResponse
@@ -16,8 +17,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from labeling.core.errors import BadInput
 from labeling.core.filters import DayField, FilterForm
 from labeling.core.models import Event
+from labeling.people import erasure
 from labeling.people import services as people
 from labeling.people.models import Role
 from labeling.projects.access import ProjectRequest, member
@@ -106,7 +109,7 @@ def person(request: ProjectRequest, slug: str, membership_id: int) -> HttpRespon
         "work": work_of(request.project, membership=place)[0],
         "rates": place.pay_rates.all(),
         "events": about.select_related("actor")[:20],
-        "may_close": request.user.is_staff and place.user_id != request.user.pk,
+        "may_close": request.user.is_staff and place.user_id != request.user.pk and place.user.erased_at is None,
     }
     return render(request, "quality/person.html", context)
 
@@ -139,6 +142,50 @@ def person_account(request: ProjectRequest, slug: str, membership_id: int) -> Ht
         "danger": closing,
     }
     return render(request, "components/confirm.html", context)
+
+
+class ErasureForm(forms.Form):
+    """A check before what cannot be undone."""
+
+    typed = forms.CharField(
+        label=gettext_lazy("The person's e-mail address"),
+        help_text=gettext_lazy("Write it to say that you mean this person."),
+        max_length=254,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+
+@member(Role.ADMIN)
+@require_http_methods(["GET", "HEAD", "POST"])
+def person_erase(request: ProjectRequest, slug: str, membership_id: int) -> HttpResponse:
+    """Delete who this person is, in every project: for platform admins."""
+    if not request.user.is_staff:
+        raise PermissionDenied
+    place = one(request, membership_id)
+    form = ErasureForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            erasure.erase(user=place.user, by=request.user, typed=form.cleaned_data["typed"])
+        except BadInput as problem:
+            form.add_error("typed", problem.detail)
+        else:
+            messages.success(request, _("The person is erased."))
+            return redirect("person", slug, membership_id)
+    context = {
+        "title": _("Erase who %(name)s is?") % {"name": place.user},
+        "facts": [
+            _(
+                "Name, address, password, second factor, sessions, tokens, appeals and drafts are deleted, in every project."
+            ),
+            _("Their work, hours and pay stay under a random key; snapshots do not change."),
+            _("This cannot be undone. Backups keep the data until they are replaced."),
+        ],
+        "action": _("Erase for good"),
+        "back": reverse("person", args=[slug, membership_id]),
+        "form": form,
+        "danger": True,
+    }
+    return render(request, "components/confirm.html", context, status=400 if form.is_bound else 200)
 
 
 def one(request: ProjectRequest, membership_id: int) -> Membership:

@@ -38,12 +38,12 @@ TABLE = {
     "": """api-prompts-import project-settings project-pause audit audit-export people people-export person-invite
         invitation-revoke person-role person-languages person-pay person-pause person-resume guideline-edit guideline-publish prompts-bulk
         prompts-quarantine quarantine-decide prompts-import prompt-withdraw prompt-restore leaks-decide screening-items
-        screening-add screening-remove screening-decide people-work pay-report person person-account controls
+        screening-add screening-remove screening-decide people-work pay-report person person-account person-erase controls
         controls-agreed control-new control-more control-stop""",
 }
 # Who may read is the row with "-read", who may write the one without.
 READ_BY_MORE = {"api-batches", "api-checkpoints", "api-runs"}
-FOR_PLATFORM_ADMINS = {"person-account"}
+FOR_PLATFORM_ADMINS = {"person-account", "person-erase"}
 NOT_OF_ONE_PROJECT = {
     *("home", "projects", "project-new", "invitation", "healthz", "readyz", "api-schema"),
     *("account", "language", "session-end", "token-new", "token-revoke"),

@@ -11,10 +11,11 @@ from django.utils import timezone
 def forget_ended() -> int:
     """Delete sessions that are over with the addresses they came from, and what the cache kept too long; returns how many rows."""
     now = timezone.now()
-    gone = Session.objects.filter(expire_date__lt=now).delete()[0]
+    gone: int = Session.objects.filter(expire_date__lt=now).delete()[0]
     gone += UserSession.objects.exclude(session_key__in=Session.objects.values("session_key")).delete()[0]
     with (
         connection.cursor() as cursor
     ):  # limits of sign-in are kept by address; the cache itself only deletes when it is full
         cursor.execute("DELETE FROM core_cache WHERE expires < %s", [now])
-        return gone + int(cursor.rowcount)
+        gone += cursor.rowcount
+    return gone

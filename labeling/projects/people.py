@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from itertools import chain
 from typing import Any
 
 from django.contrib import messages
@@ -26,9 +25,10 @@ from labeling.projects.forms import AcceptInvitationForm, InviteForm, MembersFil
 from labeling.projects.languages import spoken
 from labeling.projects.models import Invitation, Membership, Project
 from labeling.projects.saved_views import filters_of, saved_views
+from labeling.projects.standing import Score, standings
 
 page = require_http_methods(["GET", "HEAD", "POST"])
-COLUMNS = ("name", "e-mail", "labeler key", "role", "state", "paused because", "since", "simulated", "account", "languages", "pay rate", "currency")  # fmt: skip
+COLUMNS = ("name", "e-mail", "labeler key", "role", "state", "paused because", "since", "simulated", "account", "languages", "pay rate", "currency", "screening agreement", "screening flags", "screening grade", "active hours this month")  # fmt: skip
 
 
 @member(Role.ADMIN)
@@ -37,12 +37,14 @@ def people(request: ProjectRequest, slug: str) -> HttpResponse:
     """Members, filtered and paged, and the open invitations."""
     form = MembersFilter(request.GET or None, languages=spoken(request.project))
     wanted = form.wanted()
+    rows = paginate(request, selectors.members(request.project, **wanted))
     context = {
         "form": form,
         "filtered": bool(wanted),
         "filters": filters_of(request.GET.urlencode()),
         "saved": saved_views(request.project, request.user, "people"),
-        "page": paginate(request, selectors.members(request.project, **wanted)),
+        "page": rows,
+        "standings": standings(request.project, rows.rows),
         "rates": rates_today(request.project),
         "invitations": paginate(
             request, invitations.usable(request.project).select_related("invited_by"), size=20, name="invitations"
@@ -57,7 +59,7 @@ def people_export(request: ProjectRequest, slug: str) -> StreamingHttpResponse:
     """The members that the filters match, as a CSV file, in the order in which they joined."""
     form = MembersFilter(request.GET, languages=spoken(request.project))
     rows = selectors.members(request.project, **form.meant())
-    return exported(request, "people", lines(rows, rates_today(request.project), request.project.currency))
+    return exported(request, "people", lines(request.project, rows, rates_today(request.project)))
 
 
 def rates_today(project: Project) -> dict[int, Decimal]:
@@ -66,12 +68,19 @@ def rates_today(project: Project) -> dict[int, Decimal]:
     return {place: rate for place, rate in found if rate is not None}
 
 
-def lines(places: QuerySet[Membership], rates: dict[int, Decimal], currency: str) -> Iterator[tuple[object, ...]]:
-    """The header, then one row a person; the currency only beside a rate."""
+def lines(project: Project, places: QuerySet[Membership], rates: dict[int, Decimal]) -> Iterator[tuple[object, ...]]:
+    """The header, then one row a person; the currency only beside a rate. Shares are from 0 to 1, grades from 1 to 7."""
     yield COLUMNS
-    for place in chain.from_iterable(chunks_of(places)):
+    pairs = ((place, found[place.pk]) for chunk in chunks_of(places) for found in [standings(project, chunk)] for place in chunk)  # fmt: skip
+    for place, standing in pairs:
         user, rate = place.user, rates.get(place.pk)
-        yield (user.name, user.email, str(place.labeler_key), place.role, place.state, place.paused_reason, place.created_at.isoformat(), "yes" if user.is_simulated else "no", "open" if user.is_active else "closed", " ".join(place.languages), rate, currency if rate is not None else "")  # fmt: skip
+        yield (user.name, user.email, str(place.labeler_key), place.role, place.state, place.paused_reason, place.created_at.isoformat(), "yes" if user.is_simulated else "no", "open" if user.is_active else "closed", " ".join(place.languages), rate, project.currency if rate is not None else "", *score_cells(standing.score), round(standing.hours, 2))  # fmt: skip
+
+
+def score_cells(score: Score | None) -> list[object]:
+    """Agreement, right flags and mean grade with three digits; empty where there is none."""
+    figures = [score.agreement, score.flagging, score.grade] if score else [None] * 3
+    return ["" if figure is None else round(figure, 3) for figure in figures]
 
 
 @member(Role.ADMIN)

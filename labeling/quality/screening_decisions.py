@@ -139,8 +139,11 @@ def close(place: Membership, *, passed: bool, by: User | None, note: str) -> Qua
     result = results.result_of(place)
     qualification, _created = Qualification.objects.get_or_create(membership=place)
     qualification.passed, qualification.note = passed, note
+    qualification.agreement, qualification.flagging = result.agreement, result.flagging
+    qualification.grade = result.mean_grade
     qualification.decided_by, qualification.decided_at = by, db_now()
-    qualification.save(update_fields=["passed", "note", "decided_by", "decided_at"])
+    figures = ["agreement", "flagging", "grade"]
+    qualification.save(update_fields=["passed", "note", "decided_by", "decided_at", *figures])
     to = Membership.State.ACTIVE if passed else Membership.State.PAUSED
     transitions.move(place, to=to, by=by, **({} if passed else projects.paused_fields(reason=note, by=by)))
     audit.record("passed screening" if passed else "failed screening", place, by=by, after=figures_of(result))

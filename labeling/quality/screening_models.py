@@ -46,13 +46,23 @@ class ScreeningItem(models.Model):
 
 
 class Qualification(models.Model):
-    """One person's screening in one project."""
+    """One person's screening in one project. A decision keeps the figures it rests on; they stay when items change."""
 
     membership = models.OneToOneField(Membership, on_delete=models.CASCADE, related_name="qualification")
     answer = models.TextField(blank=True)
     answered_at = models.DateTimeField(null=True)
     passed = models.BooleanField(null=True)
     note = models.CharField(max_length=300, blank=True)
+    agreement = models.FloatField(
+        null=True, help_text="Share of known pairs put in order when it was decided; null: none was asked."
+    )
+    flagging = models.FloatField(
+        null=True,
+        help_text="Share of completions of known harm flagged rightly when it was decided; null: none was asked.",
+    )
+    grade = models.FloatField(
+        null=True, help_text="Mean grade of the demonstrations when it was decided, 1 to 7; null: none was graded."
+    )
     decided_by = models.ForeignKey(USER, null=True, on_delete=models.PROTECT, related_name="+")
     decided_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -17,6 +17,7 @@ from labeling.demonstrations.models import Demonstration
 from labeling.people.models import Role, User
 from labeling.projects.flags import HARM
 from labeling.projects.models import Membership, Project
+from labeling.projects.standing import Score
 from labeling.prompts.models import Prompt
 from labeling.quality.control_items import accuracy, asks_harm
 from labeling.quality.screening_models import Qualification, ScreeningItem, ScreeningPiece, ScreeningRule
@@ -217,6 +218,13 @@ def decided(project: Project) -> QuerySet[Qualification]:
     """The latest decisions."""
     rows = Qualification.objects.filter(membership__project=project, passed__isnull=False)
     return rows.select_related("membership__user", "decided_by").order_by("-decided_at")
+
+
+def scores_of(places: Sequence[Membership]) -> dict[int, Score]:
+    """What was decided on, by membership; nobody before the decision, or without a figure."""
+    rows = Qualification.objects.filter(membership__in=places, passed__isnull=False)
+    found = rows.values_list("membership", "agreement", "flagging", "grade")
+    return {place: Score(*figures) for place, *figures in found if any(one is not None for one in figures)}
 
 
 def one_person(project: Project, membership_id: int) -> Membership:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
-from django.db.models import Count, DateTimeField, F, Func, IntegerField, Sum, Value
+from django.db.models import Count, DateTimeField, F, Func, IntegerField, QuerySet, Sum, Value
 
 from labeling.assignments.models import Slot
 from labeling.comparisons.models import Ranking
@@ -69,6 +70,21 @@ def period(since: date | None, until: date | None) -> tuple[datetime, datetime]:
     return begin, datetime.combine((until or today) + timedelta(days=1), time.min, tzinfo=UTC)
 
 
+def seconds_this_month(project: Project, places: Sequence[Membership]) -> dict[int, int]:
+    """Active time of these people since the first of this month (UTC), by user; nobody without any. One query."""
+    begin, end = period(today().replace(day=1), None)
+    people = [place.user_id for place in places]
+    slots = Slot.objects.filter(project=project, state=Slot.State.SUBMITTED, labeler__in=people)
+    parts = [slots.filter(submitted_at__gte=begin, submitted_at__lt=end)] + [
+        rows.filter(labeler__in=people) for rows in late_rows(project, (begin, end))
+    ]
+    sums = [rows.order_by().values_list("labeler").annotate(seconds=Sum("active_seconds")) for rows in parts]
+    found: Counter[int] = Counter()
+    for labeler, seconds in sums[0].union(*sums[1:], all=True):
+        found[labeler] += seconds
+    return dict(found)
+
+
 def work_of(
     project: Project, *, since: date | None = None, until: date | None = None, membership: Membership | None = None
 ) -> list[Work]:
@@ -121,12 +137,18 @@ def review_counts(project: Project, span: tuple[datetime, datetime]) -> list[tup
     return list(rows.order_by().values_list("author", "state").annotate(n=Count("*")))
 
 
+def late_rows(project: Project, span: tuple[datetime, datetime]) -> list[QuerySet[Any]]:
+    """The rankings, and the demonstrations, that came in the span after their slot was gone; no revisions."""
+    rows = [model.objects.filter(project=project, late=True, supersedes=None) for model in (Ranking, Demonstration)]
+    return [part.filter(created_at__gte=span[0], created_at__lt=span[1]) for part in rows]
+
+
 def late_work(project: Project, span: tuple[datetime, datetime], starts: list[date]) -> list[tuple[int, int, int, int]]:
     """(labeler, stretch, number, active seconds) of work that came after its slot was gone: it is paid, too."""
     found = []
-    for model in (Ranking, Demonstration):
-        rows = model.objects.filter(project=project, late=True, supersedes=None)
-        rows = rows.filter(created_at__gte=span[0], created_at__lt=span[1]).order_by()
-        by_stretch = rows.annotate(stretch=stretch_of("created_at", starts)).values_list("labeler", "stretch")
+    for rows in late_rows(project, span):
+        by_stretch = (
+            rows.order_by().annotate(stretch=stretch_of("created_at", starts)).values_list("labeler", "stretch")
+        )
         found += list(by_stretch.annotate(n=Count("*"), seconds=Sum("active_seconds")))
     return found

@@ -210,7 +210,8 @@ def test_the_rule_may_decide_alone_but_turns_nobody_away(world) -> None:
     assert (good.state, bad.state) == ("active", "qualifying")
     event = Event.objects.get(verb="passed screening")
     assert (event.actor, event.after) == (None, {"pieces": "2/2", "agreement": 1.0, "pairs": 3, "grades": "7"})
-    assert Qualification.objects.get(membership=good).decided_by is None
+    kept = Qualification.objects.get(membership=good)
+    assert (kept.decided_by, kept.agreement, kept.flagging, kept.grade) == (None, 1.0, None, 7.0)
 
 
 def test_an_admin_decides_either_way_and_it_is_logged(world) -> None:

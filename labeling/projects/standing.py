@@ -42,10 +42,10 @@ class Standing:
 
 @dataclass(frozen=True)
 class Source:
-    """Both ask once for many people: `scores` by membership, `seconds` of this month by user."""
+    """`scores` by membership, asked once for many people; `seconds` of this month by user, of the whole project."""
 
     scores: Callable[[Sequence[Membership]], dict[int, Score]]
-    seconds: Callable[[Project, Sequence[Membership]], dict[int, int]]
+    seconds: Callable[[Project], dict[int, int]]
 
 
 _REGISTERED: list[Source] = []
@@ -57,9 +57,9 @@ def register(source: Source) -> None:
 
 
 def standings(project: Project, places: Sequence[Membership]) -> dict[int, Standing]:
-    """How these members of one project stand, by membership: two queries, however many they are, and none for nobody."""
+    """How these members of one project stand, by membership: the same few queries however many they are, and none for nobody."""
     if not places:
         return {}
     (source,) = _REGISTERED
-    scores, seconds = source.scores(places), source.seconds(project, places)
+    scores, seconds = source.scores(places), source.seconds(project)
     return {place.pk: Standing(scores.get(place.pk), seconds.get(place.user_id, 0)) for place in places}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
+from django.core.cache import cache
 from django.db.models import Count, DateTimeField, F, Func, IntegerField, QuerySet, Sum, Value
 
 from labeling.assignments.models import Slot
@@ -18,6 +19,8 @@ from labeling.projects.models import Membership, Project
 from labeling.projects.pay import Pay, Rates, rates_of, today
 from labeling.quality.models import Review
 from labeling.quality.review_selectors import NEWEST
+
+KEPT_SECONDS = 60  # the list of people shows hours with one decimal
 
 
 @dataclass
@@ -70,19 +73,22 @@ def period(since: date | None, until: date | None) -> tuple[datetime, datetime]:
     return begin, datetime.combine((until or today) + timedelta(days=1), time.min, tzinfo=UTC)
 
 
-def seconds_this_month(project: Project, places: Sequence[Membership]) -> dict[int, int]:
-    """Active time of these people since the first of this month (UTC), by user; nobody without any. One query."""
+def seconds_this_month(project: Project) -> dict[int, int]:
+    """Active time since the first of this month (UTC), by user; nobody without any. At most KEPT_SECONDS old."""
     begin, end = period(today().replace(day=1), None)
-    people = [place.user_id for place in places]
-    slots = Slot.objects.filter(project=project, state=Slot.State.SUBMITTED, labeler__in=people)
-    parts = [slots.filter(submitted_at__gte=begin, submitted_at__lt=end)] + [
-        rows.filter(labeler__in=people) for rows in late_rows(project, (begin, end))
-    ]
-    sums = [rows.order_by().values_list("labeler").annotate(seconds=Sum("active_seconds")) for rows in parts]
-    found: Counter[int] = Counter()
-    for labeler, seconds in sums[0].union(*sums[1:], all=True):
-        found[labeler] += seconds
-    return dict(found)
+
+    def counted() -> dict[int, int]:
+        slots = Slot.objects.filter(project=project, state=Slot.State.SUBMITTED)
+        parts = [slots.filter(submitted_at__gte=begin, submitted_at__lt=end), *late_rows(project, (begin, end))]
+        sums = [rows.order_by().values_list("labeler").annotate(seconds=Sum("active_seconds")) for rows in parts]
+        found: Counter[int] = Counter()
+        for labeler, seconds in sums[0].union(*sums[1:], all=True):
+            found[labeler] += seconds
+        return dict(found)
+
+    key = f"seconds:{project.pk}:{begin:%Y-%m}"
+    found: dict[int, int] = cache.get_or_set(key, counted, KEPT_SECONDS)  # type: ignore[assignment]
+    return found
 
 
 def work_of(

@@ -85,12 +85,12 @@ def leaks_decide(request: ProjectRequest, slug: str) -> HttpResponse:
     decision, rows = request.GET.get("decision", ""), chosen(request)
     if decision not in held_back.DECISIONS:
         raise BadInput(_("Choose what to do with them."), field="decision")
+    back = f"{reverse('leaks', args=[slug])}?{filters_of(request.GET.urlencode())}"
     if request.method == "POST":
         number = held_back.decide(project=request.project, rows=rows, decision=decision, by=request.user)
         messages.success(request, ngettext("%(n)d completion changed.", "%(n)d completions changed.", number) % {"n": number})  # fmt: skip
-        return redirect("leaks", slug)
+        return redirect(back)
     number = rows.exclude(state=held_back.DECISIONS[decision]).count()
-    back = f"{reverse('leaks', args=[slug])}?{filters_of(request.GET.urlencode())}"
     if not number:
         messages.warning(request, _("Nothing would change: tick completions for which you decide otherwise."))
         return redirect(back)

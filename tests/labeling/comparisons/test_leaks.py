@@ -81,7 +81,7 @@ def test_the_page_marks_the_words_and_counts_before_deciding(client: Client, pro
     url = reverse("leaks-decide", args=[project.slug]) + "?decision=release&scope=all&text=openai"
     assert "1 completion will change." in client.get(url).content.decode()
     assert HeldBack.objects.get().state == "held"
-    client.post(url)
+    assert client.post(url).headers["Location"] == reverse("leaks", args=[project.slug]) + "?text=openai"
     assert HeldBack.objects.get().state == "released"
     page = client.get(url, follow=True)
     assert page.redirect_chain == [(reverse("leaks", args=[project.slug]) + "?text=openai", 302)]

@@ -7,12 +7,12 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.core.cache import cache
 from django.db.models import Count, Min
 
 from labeling.assignments import kinds, selectors
 from labeling.assignments.models import HIDDEN_PRIORITY, Slot
 from labeling.core.clock import db_now
+from labeling.core.recent import recent
 from labeling.projects.models import Project
 
 DAYS = 7
@@ -39,8 +39,7 @@ def forecasts(project: Project) -> list[Forecast]:
     waiting = selectors.waiting(project)
     if not waiting.total():
         return []
-    key = f"paces:{project.pk}"
-    paces: dict[str, tuple[int, float]] = cache.get_or_set(key, lambda: paces_of(project), KEPT_SECONDS)  # type: ignore[assignment]
+    paces = recent(f"paces:{project.pk}", lambda: paces_of(project), seconds=KEPT_SECONDS)
     return [
         Forecast(kind, waiting[kind.name], *paces.get(kind.name, (0, 0.0)))
         for kind in kinds.every()

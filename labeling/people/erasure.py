@@ -15,7 +15,6 @@ from django.utils.translation import gettext as _
 from labeling.core import audit
 from labeling.core.errors import BadInput, Conflict
 from labeling.people.models import User
-from labeling.people.services import deactivate
 
 Eraser = Callable[[User], None]
 _ERASERS: list[Eraser] = []
@@ -31,14 +30,15 @@ def erase(*, user: User, by: User, typed: str) -> User:
     """Delete for good who this person is: address, name, password, second factor, sessions, tokens, appeals, drafts.
 
     What they submitted stays, so snapshots and their hashes do not change. `typed` is their address, as a check. Raises
-    NotAllowed for oneself, BadInput for another address, Conflict for somebody who is erased already.
+    BadInput for another address, Conflict for somebody whose account is open (one's own is) or who is erased already.
     """
     user = User.objects.select_for_update().get(pk=user.pk)
     if user.erased_at is not None:
         raise Conflict(_("This person is erased already."))
+    if user.is_active:
+        raise Conflict(_("Close the account first."))
     if User.objects.normalize_email(typed) != user.email:
         raise BadInput(_("Write the person's address exactly: %(email)s.") % {"email": user.email}, field="typed")
-    deactivate(user=user, by=by)
     for eraser in _ERASERS:
         eraser(user)
     for model in (EmailAddress, Authenticator):

@@ -40,7 +40,7 @@ class Rates:
         return next((rate for since, rate in reversed(self.steps) if since <= day), None)
 
     def paid(self, seconds: Mapping[date, int], *, until: date | None = None) -> Pay | None:
-        """What these active seconds by day earn; None where no rate holds, neither on one of the days nor on `until`."""
+        """What active seconds earn, by day or by the first day of a stretch without a change; None where no rate holds, neither on one of the days nor on `until`."""
         last = until or max(seconds, default=today())
         rate = self.on(last)
         worth, is_rated = Decimal(0), rate is not None

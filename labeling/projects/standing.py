@@ -8,23 +8,30 @@ from dataclasses import dataclass
 from labeling.projects.models import Membership, Project
 
 
+class Shares:
+    """Shares from 0 to 1 as a page shows them."""
+
+    agreement: float | None
+    flagging: float | None
+
+    @property
+    def percent(self) -> float | None:
+        """Agreement in percent."""
+        return None if self.agreement is None else 100 * self.agreement
+
+    @property
+    def flagging_percent(self) -> float | None:
+        """Right flags in percent."""
+        return None if self.flagging is None else 100 * self.flagging
+
+
 @dataclass(frozen=True)
-class Score:
+class Score(Shares):
     """What a screening was decided on: shares from 0 to 1 and the mean grade from 1 to 7; None where nothing of the kind was asked."""
 
     agreement: float | None
     flagging: float | None
     grade: float | None
-
-    @property
-    def percent(self) -> float | None:
-        """Agreement for the page."""
-        return None if self.agreement is None else 100 * self.agreement
-
-    @property
-    def flagging_percent(self) -> float | None:
-        """Right flags for the page."""
-        return None if self.flagging is None else 100 * self.flagging
 
 
 @dataclass(frozen=True)

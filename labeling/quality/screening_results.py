@@ -17,14 +17,14 @@ from labeling.demonstrations.models import Demonstration
 from labeling.people.models import Role, User
 from labeling.projects.flags import HARM
 from labeling.projects.models import Membership, Project
-from labeling.projects.standing import Score
+from labeling.projects.standing import Score, Shares
 from labeling.prompts.models import Prompt
 from labeling.quality.control_items import accuracy, asks_harm
 from labeling.quality.screening_models import Qualification, ScreeningItem, ScreeningPiece, ScreeningRule
 
 
 @dataclass(frozen=True)
-class Result:
+class Result(Shares):
     """What was asked and done.
 
     `agreement` is the share of known pairs put in order, over `pairs`; a tie counts half. `flagging` is the share of
@@ -49,16 +49,6 @@ class Result:
     def mean_grade(self) -> float | None:
         """Of the graded demonstrations."""
         return sum(self.grades) / len(self.grades) if self.grades else None
-
-    @property
-    def percent(self) -> float | None:
-        """Agreement for the page."""
-        return None if self.agreement is None else 100 * self.agreement
-
-    @property
-    def flagging_percent(self) -> float | None:
-        """Right flags for the page."""
-        return None if self.flagging is None else 100 * self.flagging
 
     @property
     def is_handed_in(self) -> bool:

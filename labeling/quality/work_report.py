@@ -9,11 +9,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
-from django.core.cache import cache
 from django.db.models import Count, DateTimeField, F, Func, IntegerField, QuerySet, Sum, Value
 
 from labeling.assignments.models import Slot
 from labeling.comparisons.models import Ranking
+from labeling.core.recent import recent
 from labeling.demonstrations.models import Demonstration
 from labeling.projects.models import Membership, Project
 from labeling.projects.pay import Pay, Rates, rates_of, today
@@ -86,9 +86,7 @@ def seconds_this_month(project: Project) -> dict[int, int]:
             found[labeler] += seconds
         return dict(found)
 
-    key = f"seconds:{project.pk}:{begin:%Y-%m}"
-    found: dict[int, int] = cache.get_or_set(key, counted, KEPT_SECONDS)  # type: ignore[assignment]
-    return found
+    return recent(f"seconds:{project.pk}:{begin:%Y-%m}", counted, seconds=KEPT_SECONDS)
 
 
 def work_of(

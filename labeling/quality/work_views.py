@@ -118,9 +118,7 @@ def person(request: ProjectRequest, slug: str, membership_id: int) -> HttpRespon
 @require_http_methods(["GET", "HEAD", "POST"])
 def person_account(request: ProjectRequest, slug: str, membership_id: int) -> HttpResponse:
     """Close this person's account, or open it again: for platform admins, since it counts in every project."""
-    if not request.user.is_staff:
-        raise PermissionDenied
-    place = one(request, membership_id)
+    place = one_account(request, membership_id)
     closing = place.user.is_active
     if request.method == "POST":
         act = people.deactivate if closing else people.reactivate
@@ -159,9 +157,7 @@ class ErasureForm(forms.Form):
 @require_http_methods(["GET", "HEAD", "POST"])
 def person_erase(request: ProjectRequest, slug: str, membership_id: int) -> HttpResponse:
     """Delete who this person is, in every project: for platform admins."""
-    if not request.user.is_staff:
-        raise PermissionDenied
-    place = one(request, membership_id)
+    place = one_account(request, membership_id)
     form = ErasureForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
@@ -186,6 +182,13 @@ def person_erase(request: ProjectRequest, slug: str, membership_id: int) -> Http
         "danger": True,
     }
     return render(request, "components/confirm.html", context, status=400 if form.is_bound else 200)
+
+
+def one_account(request: ProjectRequest, membership_id: int) -> Membership:
+    """A member whose account is changed, for platform admins alone, since it counts in every project."""
+    if not request.user.is_staff:
+        raise PermissionDenied
+    return one(request, membership_id)
 
 
 def one(request: ProjectRequest, membership_id: int) -> Membership:

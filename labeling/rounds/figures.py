@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from django.core.cache import cache
 from django.db.models import Count
 from django.db.models.functions import TruncDate
 
 from labeling.assignments import selectors as assignments
 from labeling.comparisons.models import Comparison, Ranking
 from labeling.core.clock import db_now
+from labeling.core.recent import recent as recently
 from labeling.demonstrations.models import Demonstration
 from labeling.people.models import Role
 from labeling.projects.models import Membership, Project
@@ -42,18 +42,13 @@ class Figures:
 def recent(project: Project, loop_round: Round | None) -> Figures:
     """The counts, at most KEPT_SECONDS old; a round that has gone on is counted anew."""
     stage = f"{loop_round.pk}:{loop_round.state}" if loop_round else "none"
-    found: Figures = cache.get_or_set(
-        f"overview:{project.pk}:{stage}", lambda: count(project, loop_round), KEPT_SECONDS
-    )  # type: ignore[assignment]
-    return found
+    return recently(f"overview:{project.pk}:{stage}", lambda: count(project, loop_round), seconds=KEPT_SECONDS)
 
 
 def recent_rankings(loop_round: Round) -> int:
     """Training rankings of the round, at most KEPT_SECONDS old."""
     rows = rankings_of(loop_round, Comparison.Purpose.TRAINING)
-    key = f"rankings:{loop_round.pk}:{loop_round.state}"
-    found: int = cache.get_or_set(key, rows.count, KEPT_SECONDS)  # type: ignore[assignment]
-    return found
+    return recently(f"rankings:{loop_round.pk}:{loop_round.state}", rows.count, seconds=KEPT_SECONDS)
 
 
 def count(project: Project, loop_round: Round | None) -> Figures:
